@@ -1,0 +1,2 @@
+// Package state is what a task remembers between records.
+package state
