@@ -1,0 +1,2 @@
+// Package serde turns keys and values into bytes and back.
+package serde
