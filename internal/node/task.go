@@ -1,0 +1,65 @@
+package node
+
+import (
+	"github.com/oxbow-streams/oxbow/dlq"
+	"github.com/oxbow-streams/oxbow/internal/record"
+)
+
+// Task is what the nodes of one task share: the units, the output, time, and the record in work. It belongs to the
+// goroutine that runs the task.
+type Task struct {
+	ID    record.TaskID
+	Units record.Units
+	Out   Output
+
+	// Input is the record that the running unit works on. In a punctuation its Topic is empty, Partition and Offset are −1.
+	Input Input
+	// At is the node whose user function runs, or ran last (N6).
+	At *Info
+	// StreamTime is the largest timestamp of the records picked so far, −1 before the first. It is not undone with a unit.
+	StreamTime int64
+	// WallTime is the wall clock in ms, read once per batch.
+	WallTime int64
+	// Partial, if set, is asked about a Failure at the node where it happened: nil means that the record ends there and keeps
+	// the effects it had (the option KeepPartial).
+	Partial func(f *dlq.Failure) error
+	// CommitRequested is set by a processor that asked for an early commit.
+	CommitRequested bool
+}
+
+// Input names the record in work and holds it as it was fetched.
+type Input struct {
+	record.Coordinates
+	Raw record.Raw
+}
+
+// Fail makes the Failure of a node.
+func (t *Task) Fail(stage dlq.Stage, at *Info, err error) error {
+	return t.fail(&dlq.Failure{Stage: stage, Node: at.Name, Err: err})
+}
+
+func (t *Task) fail(f *dlq.Failure) error {
+	if t.Partial != nil {
+		return t.Partial(f)
+	}
+	return f
+}
+
+// Dest is a topic to write to, as numbered by an [Output].
+type Dest int32
+
+// ByKey asks an Output to choose the partition: murmur2 of the key as Java's default partitioner, any partition for a null
+// key.
+const ByKey int32 = -1
+
+// Output is where sinks write. What a unit has sent is taken back when the unit is undone. Bytes are copied before Send
+// returns.
+type Output interface {
+	// Dest returns the number of a topic. It is called at instantiation, and per record by sinks with dynamic topics.
+	Dest(topic string) (Dest, error)
+	// Partitions returns how many partitions the topic has.
+	Partitions(d Dest) int32
+	// Send writes a record; nil key or value is null. A record that no broker would take (too large, invalid timestamp, null key
+	// on a compacted topic) is a *dlq.Failure of stage produce without a node.
+	Send(d Dest, partition int32, time int64, key, value []byte, h record.Headers) error
+}
