@@ -22,6 +22,8 @@ type source[K, V any] struct {
 	value serde.Serde[V]
 	next  Proc[K, V]
 	rec   Rec[K, V]
+
+	repartition bool // the last header may be an origin
 }
 
 // NewSource decodes the records of a topic for next.
@@ -33,6 +35,11 @@ func (s *source[K, V]) Time(r *record.Raw, partitionTime int64) (int64, error) {
 
 func (s *source[K, V]) Process(r *record.Raw, time int64) error {
 	s.task.At = s.at
+	headers := r.Headers
+	s.task.Input.Origin = nil
+	if s.repartition {
+		headers, s.task.Input.Origin = cutOrigin(headers)
+	}
 	rec := &s.rec
 	rec.NullKey, rec.Null = r.Key == nil, r.Value == nil
 	var err error
@@ -48,6 +55,6 @@ func (s *source[K, V]) Process(r *record.Raw, time int64) error {
 	} else if rec.Value, err = s.value.Decode(r.Value); err != nil {
 		return &dlq.Failure{Stage: dlq.StageDeserializeValue, Node: s.at.Name, Err: err}
 	}
-	rec.Time, rec.Headers = time, r.Headers
+	rec.Time, rec.Headers = time, headers
 	return s.next(rec)
 }

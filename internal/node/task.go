@@ -30,7 +30,8 @@ type Task struct {
 // Input names the record in work and holds it as it was fetched.
 type Input struct {
 	record.Coordinates
-	Raw record.Raw
+	Raw    record.Raw
+	Origin []byte // topic/partition/offset of the user's input if the record came through a repartition topic, else nil
 }
 
 // Fail makes the Failure of a node.
@@ -62,4 +63,12 @@ type Output interface {
 	// Send writes a record; nil key or value is null. A record that no broker would take (too large, invalid timestamp, null key
 	// on a compacted topic) is a *dlq.Failure of stage produce without a node.
 	Send(d Dest, partition int32, time int64, key, value []byte, h record.Headers) error
+}
+
+// userError makes the Failure of what a user's function returned. One that is a Failure already comes from a getter upstream.
+func (t *Task) userError(at *Info, err error) error {
+	if _, ok := err.(*dlq.Failure); ok {
+		return err
+	}
+	return t.Fail(dlq.StageProcess, at, err)
 }
