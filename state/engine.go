@@ -19,24 +19,26 @@ const (
 type Engine interface {
 	// Space returns the part of the engine that belongs to a task, whether or not it holds anything yet.
 	Space(id record.TaskID) (Space, error)
-	// Tasks lists the tasks of which the engine holds state.
+	// Tasks lists the tasks of which the engine holds committed state, in order.
 	Tasks() ([]record.TaskID, error)
 	// Flush makes all that has been committed durable.
 	Flush() error
-	// Close flushes and gives up the state directory. Spaces and iterators must be closed before.
+	// Close flushes and gives up the state directory. Iterators must be closed before: while one is open, Close flushes and
+	// returns an error that says how many there are.
 	Close() error
 }
 
 // Space is the state of one task.
 type Space interface {
-	// Store returns the store of that name, and makes it if the space lacks it. A store that exists with another kind or
-	// format version is an error that names both.
+	// Store returns the store of that name, and makes it if the space lacks it; it is remembered with the first commit that
+	// touches it. A store that exists with another kind or format version is an error that names both.
 	Store(name string, kind Kind) (EngineStore, error)
 	// Batch returns an empty batch over this space.
 	Batch() Batch
 	// Offset returns what was stored with [Batch.SetOffset] for a store; ok is false if nothing was.
 	Offset(store string) (o StoredOffset, ok bool, err error)
-	// Wipe deletes all state of the task, offsets included.
+	// Wipe deletes all state of the task, offsets included. A crash before the next Flush may bring back what had been
+	// committed, whole and with its offsets.
 	Wipe() error
 	// Close releases the space. The state stays.
 	Close() error
@@ -49,7 +51,8 @@ type StoredOffset struct {
 	Position   []byte // input positions that the state includes, encoded by the engine's caller
 }
 
-// EngineStore reads one store of a space. Reads see committed state only and may come from any goroutine.
+// EngineStore reads one store of a space. Reads see committed state only and may come from any goroutine. Keys are ordered
+// by [Kind.Compare], and keys and bounds shorter than the suffix of the kind are refused.
 type EngineStore interface {
 	Name() string
 	Kind() Kind
@@ -61,7 +64,8 @@ type EngineStore interface {
 	Ingester() (Ingester, error)
 }
 
-// Iterator walks keys in order. Key and Value are valid until the next call.
+// Iterator walks keys in order. It starts before the first key. Key and Value are valid until the next call. It is not for
+// concurrent use. When Next returns false, Err tells the end from a failure.
 type Iterator interface {
 	Next() bool
 	Key() []byte
@@ -70,12 +74,14 @@ type Iterator interface {
 	Close() error
 }
 
-// Batch is a set of writes that is committed whole or not at all. Keys should be added in order: an engine may be several
-// times faster then. It is not for concurrent use. Key and value are copied.
+// Batch is a set of writes that is committed whole or not at all; of two writes to one key the later one holds. Keys should
+// be added in order: an engine may be several times faster then. It is not for concurrent use. Key and value are copied; a
+// nil value is stored as an empty one. Commit and Discard spend it.
 type Batch interface {
 	Set(s EngineStore, key, value []byte) error
 	Delete(s EngineStore, key []byte) error
 	DeleteRange(s EngineStore, lower, upper []byte) error
+	// SetOffset stores how far a store follows its changelog. The store has been made by [Space.Store].
 	SetOffset(store string, o StoredOffset) error
 	Len() int // bytes
 	// Commit applies the batch. It may block while the disk is busy; an engine that is in trouble (disk full, I/O error,
@@ -84,8 +90,9 @@ type Batch interface {
 	Discard()
 }
 
-// Ingester takes the keys of one store in order, each once; a nil value deletes. Finish makes them visible together with
-// the offset.
+// Ingester takes the keys of one store in strictly ascending order; a nil value deletes. Finish makes them visible together
+// with the offset, all at once, and spends the ingester; so does Abort, which leaves no trace and does nothing after Finish.
+// While an ingester is open nothing else writes to its store.
 type Ingester interface {
 	Add(key, value []byte) error
 	Finish(o StoredOffset) error

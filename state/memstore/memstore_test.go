@@ -1,0 +1,14 @@
+package memstore
+
+import (
+	"testing"
+
+	"github.com/oxbow-streams/oxbow/state"
+	"github.com/oxbow-streams/oxbow/state/storetest"
+)
+
+func TestEngine(t *testing.T) {
+	storetest.Engine(t, func() storetest.Place {
+		return storetest.Place{Open: func() (state.Engine, error) { return New(), nil }}
+	})
+}
