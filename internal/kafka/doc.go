@@ -1,0 +1,27 @@
+// Package kafka speaks to brokers: connections, metadata, record batches, fetch, produce, group membership, offsets and
+// administration. It is the only importer of kafka-go and kmsg.
+//
+// # Guarantees
+//
+//	K1  Every request has a deadline, a broker id, a negotiated version and a checked frame. Throttle times are
+//	    honoured, per broker and kind of request. There is no call that can wait for ever.
+//	K2  A context that ends ends the I/O under it, and no buffer of the caller is touched after a call returned.
+//	K3  An error is typed: a [BrokerError] says what the broker answered, a [ConnError] says that there was no answer.
+//	    What to do about a code is decided in one table (actions.go), per kind of request.
+//	K4  Routing is by broker id, from a metadata cache of our own. Leader epochs never go back for the same topic.
+//	K5  A connection that the broker closed while it idled is replaced silently. One whose SASL session is about to end
+//	    is replaced before that.
+//	K6  No answer makes the client panic or allocate more than it has received, plus a constant, unless a configured
+//	    limit allows it.
+//	K7  Decisions that outlive a request (group membership) are pure machines: Step(event) returns actions. The
+//	    goroutines around them only do I/O and measure time.
+//	K8  A member's partitions are committed before it asks to join again, and are given up only after its handler has
+//	    returned. Heartbeats go on meanwhile.
+//
+// # What it does not do
+//
+// It decides nothing about tasks, stores or dead letters; it does not choose who owns a partition (an [Assignor] does);
+// it resets no offset by itself. It does not use kafka-go's Reader, Writer, ConsumerGroup or Client: those lose, repeat
+// or invent records on compacted and transactional topics. From kafka-go it takes the connection pool (Transport),
+// SASL and the compression codecs.
+package kafka
