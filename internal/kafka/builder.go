@@ -132,6 +132,6 @@ func (b *Builder) Seal(codec Codec) (*OutBatch, error) {
 	binary.BigEndian.PutUint16(h[atAttributes:], uint16(codec))
 	binary.BigEndian.PutUint64(h[atBaseTime:], uint64(b.baseTime))
 	out.finishHead()
-	*b = Builder{hint: min(b.n+b.n/8, 1<<20)}
+	*b = Builder{hint: min(b.n+b.n/8, 1<<maxBufferClass)}
 	return out, nil
 }

@@ -187,7 +187,7 @@ func unzstd(src []byte, limit int) (*Buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	claim := 4 * len(src)
+	claim := min(4*len(src), limit)
 	var h zstd.Header
 	if err := h.Decode(src); err == nil && h.HasFCS {
 		if h.FrameContentSize > uint64(limit) {
@@ -195,7 +195,7 @@ func unzstd(src []byte, limit int) (*Buffer, error) {
 		}
 		claim = int(h.FrameContentSize)
 	}
-	out := NewBuffer(firstSize(claim, len(src), limit))
+	out := NewBuffer(claim) // what a frame claims, DecodeAll would allocate anyway
 	mem, err := d.DecodeAll(src, out.b[:0])
 	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
 		err = ErrTooLarge

@@ -2,43 +2,39 @@ package kafka
 
 import "math/bits"
 
-// Varints of records are zigzag encoded. The readers below take a position and return the next one, or a negative one
-// when the bytes run out or the number is too long; positions are checked once per record, not per byte.
+// The numbers of a record are zigzag varints. They are read from a window of bytes at a position that is taken modulo
+// the window, which costs no bounds check; the reader checks once, after all numbers of the window, that it has not
+// left it.
 
-// varint reads a signed varint at p. next is negative if there is none.
-func varint(b []byte, p int) (v int64, next int) {
-	if uint(p) < uint(len(b)) && b[p] < 0x80 {
-		x := int64(b[p])
-		return x>>1 ^ -(x & 1), p + 1
+// windowSize is enough for the five numbers at the start of a record, each at its longest: 5 + 1 + 10 + 5 + 5 bytes.
+const windowSize = 32
+
+// longNumber is the least result of short that means: not read, three bytes or more.
+const longNumber = 0x80 << 7
+
+// short reads a number of one or two bytes, not yet unzigzagged.
+func short(w *[windowSize]byte, q uint) (x uint64, next uint) {
+	x = uint64(w[q%windowSize])
+	if x >= 0x80 {
+		q++
+		x = x&0x7f | uint64(w[q%windowSize])<<7
 	}
-	return longVarint(b, p)
+	return x, q + 1
 }
 
-func longVarint(b []byte, p int) (v int64, next int) {
-	if p < 0 {
-		return 0, -1
-	}
-	if len(b)-p >= 2 && b[p+1] < 0x80 { // most lengths beyond 63
-		x := int64(b[p]&0x7f) | int64(b[p+1])<<7
-		return x>>1 ^ -(x & 1), p + 2
-	}
-	var x uint64
-	for shift := uint(0); shift < 64; shift += 7 {
-		if p >= len(b) {
-			return 0, -1
-		}
-		c := b[p]
-		p++
-		if shift == 63 && c > 1 {
-			return 0, -1
-		}
-		x |= uint64(c&0x7f) << shift
+// long reads a number of any length. next lies beyond the window if it has no end.
+func long(w *[windowSize]byte, q uint) (x uint64, next uint) {
+	for n := uint(0); n < 10; n++ {
+		c := uint64(w[(q+n)%windowSize])
+		x |= (c & 0x7f) << (7 * n)
 		if c < 0x80 {
-			return int64(x>>1) ^ -int64(x&1), p
+			return x, q + n + 1
 		}
 	}
-	return 0, -1
+	return 0, 2 * windowSize
 }
+
+func unzigzag(x uint64) int64 { return int64(x>>1) ^ -int64(x&1) }
 
 // varintSize returns the length of v as a varint.
 func varintSize(v int64) int {
