@@ -49,6 +49,7 @@ const (
 	codeRebalance            Code = 27
 	codeUnsupportedVersion   Code = 35
 	codeTopicExists          Code = 36
+	codeInvalidPartitions    Code = 37
 	codeNotController        Code = 41
 	codeSecurityDisabled     Code = 54
 	codeMemberIDRequired     Code = 79
@@ -163,6 +164,10 @@ var codes = map[Code]codeInfo{
 var apiActions = map[int16]map[Code]Action{
 	int16(kmsg.DeleteTopics): {3: 0}, // already gone
 	int16(kmsg.OffsetFetch):  {3: 0},
+	// Who asks for or changes the configuration of a topic that is not there wants to know.
+	int16(kmsg.DescribeConfigs):         {3: 0},
+	int16(kmsg.IncrementalAlterConfigs): {3: 0},
+	int16(kmsg.CreatePartitions):        {3: 0},
 	// Any broker answers these; 15 is "the offsets topic is being created".
 	int16(kmsg.FindCoordinator): {14: Retry, 15: Retry, 16: Retry},
 	// 51 is the coordinator at work on the transaction before; 47 from these is answered by the transaction

@@ -76,13 +76,18 @@ func (m *metadataCache) partition(tp record.TopicPartition) (PartitionInfo, bool
 
 // leader returns the leader of a partition from the cache; it asks the cluster once if the cache has none.
 func (c *Client) leader(ctx context.Context, tp record.TopicPartition) (Leader, error) {
-	p, ok := c.meta.partition(tp)
-	if !ok || p.Leader.Node < 0 {
-		if err := c.Refresh(ctx, tp.Topic); err != nil {
-			return Leader{}, err
-		}
-		p, ok = c.meta.partition(tp)
+	l, err := c.cachedLeader(tp)
+	if err == nil {
+		return l, nil
 	}
+	if err := c.Refresh(ctx, tp.Topic); err != nil {
+		return Leader{}, err
+	}
+	return c.cachedLeader(tp)
+}
+
+func (c *Client) cachedLeader(tp record.TopicPartition) (Leader, error) {
+	p, ok := c.meta.partition(tp)
 	switch {
 	case !ok:
 		return Leader{}, &BrokerError{API: int16(kmsg.Metadata), Node: anyBroker, Code: codeUnknownTopic, What: tp.String()}
