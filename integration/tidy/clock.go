@@ -12,7 +12,7 @@ var timeless = []string{
 }
 
 // machines are, by package, the types that decide: none of their methods may read a clock or start a goroutine. Types
-// that have a method step or Step belong to them without being listed.
+// that have a method step or Step which takes the time belong to them without being listed.
 var machines = map[string][]string{
 	"internal/kafka":  nil,
 	"internal/engine": {"Task", "Out", "Worker"},
@@ -72,7 +72,7 @@ func checkMachines(m *module, dir string, listed []string) (faults []fault) {
 			}
 			receiver := receiverName(fn)
 			methods[receiver], home[fn] = append(methods[receiver], fn), f
-			if name := fn.Name.Name; (name == "step" || name == "Step") && !slices.Contains(types, receiver) {
+			if isStep(fn) && !slices.Contains(types, receiver) {
 				types = append(types, receiver)
 			}
 		}
@@ -98,6 +98,21 @@ func checkMachines(m *module, dir string, listed []string) (faults []fault) {
 		}
 	}
 	return faults
+}
+
+// isStep tells whether fn is step(now time.Time, ...) or the like. A step without the time is the loop's around it.
+func isStep(fn *ast.FuncDecl) bool {
+	if fn.Name.Name != "step" && fn.Name.Name != "Step" {
+		return false
+	}
+	return slices.ContainsFunc(fn.Type.Params.List, func(p *ast.Field) bool {
+		switch t := p.Type.(type) {
+		case *ast.SelectorExpr:
+			return t.Sel.Name == "Time"
+		default:
+			return len(p.Names) > 0 && p.Names[0].Name == "now"
+		}
+	})
 }
 
 // receiverName is the type of a method's receiver, without star and type parameters.

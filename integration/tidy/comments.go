@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// checkComments is Y6. A program says it in the file that holds main; a package of tests alone in any of its files.
+// checkComments is Y6. Programs, examples and packages of tests alone say it in any of their files.
 func checkComments(m *module) (faults, _ []fault) {
 	packages := map[string][]*file{}
 	for _, f := range m.files {
@@ -15,7 +15,7 @@ func checkComments(m *module) (faults, _ []fault) {
 	}
 	for _, dir := range slices.Sorted(maps.Keys(packages)) {
 		files := packages[dir]
-		library := slices.ContainsFunc(files, func(f *file) bool { return !f.test && f.ast.Name.Name != "main" })
+		library := !below(dir, free...) && slices.ContainsFunc(files, func(f *file) bool { return !f.test })
 		var documented []string
 		for _, f := range files {
 			if f.ast.Doc != nil && strings.TrimSpace(f.ast.Doc.Text()) != "" {

@@ -12,7 +12,8 @@ var goroutineOwners = map[string]string{
 	"internal/kafka":    "the I/O loops of connections",
 	"internal/engine":   "workers and what feeds them",
 	"state/pebblestore": "the periodic flush and the watchdog of commits",
-	"stream":            "the servers of metrics and health",
+	"internal/metrics":  "the server of metrics and health",
+	"stream":            "the application around the workers",
 }
 
 // checkGoroutines is Y3. It knows go statements, and the calls that start goroutines behind a function.

@@ -78,7 +78,8 @@ var planted = []struct {
 			"dlq/a.go":            "package dlq\nimport . \"time\"\nvar _ = Now()",
 			"state/a_test.go":     "package state\nimport \"time\"\nfunc f() { time.Sleep(1); _ = time.Now() }",
 			"state/b_test.go":     "package state\nimport (\"time\"; \"testing/synctest\")\nfunc g() { time.Sleep(1); synctest.Wait() }",
-			"internal/kafka/a.go": "package kafka\nimport \"time\"\nfunc (m *machine) step() {}\nfunc (l *loop) run() { _ = time.Now() }",
+			"internal/kafka/a.go": "package kafka\nimport \"time\"\nfunc (m *machine) step(now time.Time) {}\nfunc (l *loop) step() { _ = time.Now() }",
+			"internal/kafka/c.go": "package kafka\nimport \"time\"\nfunc (o *other) Step(now int64) { _ = time.Now() }",
 			"internal/kafka/b.go": "package kafka\nimport \"time\"\nfunc (m *machine) plan() { go m.step(); _ = time.Now() }",
 			"internal/engine/a.go": "package engine\nimport \"time\"\nfunc (t *Task[K]) run() {\n_ = time.Since(t.start)\n}\n" +
 				"func helper() { _ = time.Now() }",
@@ -88,6 +89,7 @@ var planted = []struct {
 			"internal/engine/a.go:4: time.Since in Task.run, which decides",
 			"internal/kafka/b.go:3: a go statement in machine.plan, which decides",
 			"internal/kafka/b.go:3: time.Now in machine.plan, which decides",
+			"internal/kafka/c.go:3: time.Now in other.Step, which decides",
 			"state/a.go:3: time.Now in state",
 			"state/a_test.go:3: a test that sleeps",
 		},
