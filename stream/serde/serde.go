@@ -14,3 +14,9 @@ type Serde[T any] interface {
 type Cloner[T any] interface {
 	Clone(v T) T
 }
+
+// Infallible is a Serde whose Append returns no error, whatever the value. A store encodes such values once per commit; those
+// of other serdes are encoded each time they are put, to know that they can be.
+type Infallible interface {
+	Infallible()
+}

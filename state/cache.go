@@ -1,0 +1,216 @@
+package state
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"unsafe"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+)
+
+// cache is the write-back cache of a store: a hash index over slots, both flat. It knows encoded keys and values X; its hooks
+// know how X and bytes become one another.
+//
+// A slot keeps its number as long as its key is cached, so undo log, dirty list and notes refer to it by number.
+type cache[X any] struct {
+	seed  maphash.Seed
+	index []loc // a power of two, linear probing
+	used  int   // slots in use
+
+	chunks []*chunk[X]
+	next   uint32   // slots from here have never been used
+	spare  []uint32 // slots to use again
+	hand   uint32   // of the clock
+
+	mem  arena  // long keys, encoded values, headers of notes
+	hdrs []span // by slot: the headers of its note; nil until a note has some
+
+	units *record.Units
+	log   []change[X] // undo log
+	floor int         // log entries below are not merged with: a mark was taken
+	scans []*scan[X]  // open iterators, in the order of opening
+
+	dirty    []uint32   // slots that the next Freeze writes, in the order of their first write
+	frozen   []uint32   // slots that the last Freeze wrote, in key order, until Applied
+	runs     [][]uint32 // what iterators merge: dirty[:inRuns] in sorted parts
+	inRuns   int
+	notes    notes
+	acct     account
+	sizes    []uintptr // where X holds strings
+	hooks    hooks[X]
+	perSlot  int64 // bytes that a dirty slot counts for, beside what it points to
+	plain    bool  // X has no bytes beside the slot
+	pointers bool  // X holds pointers: what is given up must be cleared
+	scratch  []byte
+}
+
+// hooks connect the cache with the types of its store and with its engine.
+type hooks[X any] struct {
+	load   func(dst, key []byte) (value []byte, ok bool, err error) // from the engine
+	decode func(b []byte) (x X, ts int64, err error)                // engine value → X; a span is a new one
+	encode func(dst []byte, x *X) ([]byte, error)                   // X → changelog value
+	span   func(x X) span                                           // the span that is x; nil if X is decoded
+}
+
+// minIndex is the size of an empty cache's index: 512 bytes.
+const minIndex = 64
+
+func newCache[X any](units *record.Units, b *Budget, h hooks[X]) *cache[X] {
+	c := &cache[X]{seed: maphash.MakeSeed(), units: units, hooks: h, acct: account{b: b}}
+	c.index = make([]loc, minIndex)
+	c.perSlot = int64(unsafe.Sizeof(slot[X]{}))
+	return c
+}
+
+func (c *cache[X]) slot(i uint32) *slot[X] { return &c.chunks[i/chunkLen][i%chunkLen] }
+
+// keyOf returns the bytes of a slot's key. They are valid as long as the key is cached.
+func (c *cache[X]) keyOf(s *slot[X]) []byte {
+	if s.klen != longKey {
+		return s.key[:s.klen:s.klen]
+	}
+	return c.mem.bytes(s.longKey())
+}
+
+func (s *slot[X]) longKey() span {
+	return span{binary.LittleEndian.Uint32(s.key[0:]), binary.LittleEndian.Uint32(s.key[4:])}
+}
+
+// lookup returns the slot of a key; ok is false if it is not cached.
+func (c *cache[X]) lookup(hash uint32, key []byte) (i uint32, ok bool) {
+	mask := uint32(len(c.index) - 1)
+	for p := hash & mask; ; p = (p + 1) & mask {
+		l := c.index[p]
+		if l == 0 {
+			return 0, false
+		}
+		if l.hash() != hash {
+			continue
+		}
+		i = l.slot()
+		s := c.slot(i)
+		if s.klen != longKey {
+			if string(s.key[:s.klen]) != string(key) {
+				continue
+			}
+		} else if string(c.mem.bytes(s.longKey())) != string(key) {
+			continue
+		}
+		if s.meta&slotRef == 0 {
+			s.meta |= slotRef
+		}
+		return i, true
+	}
+}
+
+// find returns the slot of a key and looks it up in the engine if need be. What was found, or that nothing was, stays.
+func (c *cache[X]) find(key []byte) (uint32, error) {
+	hash := uint32(maphash.Bytes(c.seed, key))
+	i, ok := c.lookup(hash, key)
+	if ok && c.slot(i).meta&slotUnknown == 0 {
+		return i, nil
+	}
+	if !ok {
+		i = c.insert(hash, key)
+	}
+	return i, c.fill(i, key)
+}
+
+// claim returns the slot of a key that is about to be written, without a look at the engine.
+func (c *cache[X]) claim(key []byte) uint32 {
+	hash := uint32(maphash.Bytes(c.seed, key))
+	i, ok := c.lookup(hash, key)
+	if !ok {
+		i = c.insert(hash, key)
+	}
+	return i
+}
+
+// loadRoom is the scratch for engine values; it is given up when one value has made it larger than this.
+const loadRoom = 64 << 10
+
+// fill loads the value of an unknown slot.
+func (c *cache[X]) fill(i uint32, key []byte) error {
+	b, ok, err := c.hooks.load(c.scratch[:0], key)
+	if err != nil {
+		return err
+	}
+	s := c.slot(i)
+	if !ok {
+		s.meta &^= slotUnknown | slotInEngine
+		return nil
+	}
+	if cap(b) <= loadRoom {
+		c.scratch = b
+	}
+	x, ts, err := c.hooks.decode(b)
+	if err != nil {
+		return err
+	}
+	s.val, s.ts = x, ts
+	s.meta = s.meta&^slotUnknown | slotPresent | slotInEngine
+	if c.hooks.span != nil {
+		c.acct.setTotal(c.footprint())
+	}
+	return nil
+}
+
+// insert makes a slot for a key that is not cached. Its value is unknown.
+func (c *cache[X]) insert(hash uint32, key []byte) uint32 {
+	if (c.used+1)*8 > len(c.index)*5 {
+		c.rehash()
+	}
+	i := c.place()
+	s := c.slot(i)
+	if len(key) <= inlineKey {
+		s.klen = uint8(len(key))
+		copy(s.key[:], key)
+	} else {
+		k := c.mem.put(key)
+		s.klen = longKey
+		binary.LittleEndian.PutUint32(s.key[0:], k.off)
+		binary.LittleEndian.PutUint32(s.key[4:], k.n)
+	}
+	s.meta = slotUsed | slotUnknown | slotInEngine | slotRef
+	c.enter(hash, i)
+	c.used++
+	return i
+}
+
+// enter puts a slot into the index.
+func (c *cache[X]) enter(hash, i uint32) {
+	mask := uint32(len(c.index) - 1)
+	p := hash & mask
+	for c.index[p] != 0 {
+		p = (p + 1) & mask
+	}
+	c.index[p] = makeLoc(hash, i)
+}
+
+// rehash doubles the index.
+func (c *cache[X]) rehash() {
+	old := c.index
+	c.index = make([]loc, 2*len(old))
+	for _, l := range old {
+		if l != 0 {
+			c.enter(l.hash(), l.slot())
+		}
+	}
+	c.acct.setTotal(c.footprint())
+}
+
+// footprint is the memory that the cache holds.
+func (c *cache[X]) footprint() int64 {
+	return int64(len(c.chunks))*int64(unsafe.Sizeof(chunk[X]{})) + int64(len(c.index))*8 + int64(len(c.hdrs))*8 + c.mem.size
+}
+
+// extra is what a value takes beside its slot.
+func (c *cache[X]) extra(x *X) int64 {
+	if c.hooks.span != nil {
+		return int64(c.hooks.span(*x).n)
+	}
+	if c.sizes != nil {
+		return int64(stringBytes(x, c.sizes))
+	}
+	return 0
+}

@@ -1,0 +1,140 @@
+package state
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+)
+
+// Cursor iterates over a store, as it was when the cursor was opened. It ends with its unit; who stops early may close it
+// before, or leave that to the unit.
+//
+//	for c.Next() {
+//		use(c.Key(), c.Value())
+//	}
+//	return c.Err()
+type Cursor[K, V any] struct {
+	core *core[K, V]
+	dec  *scan[V]
+	enc  *scan[span]
+
+	key   K
+	value V
+	time  int64
+	err   error
+}
+
+func (c *core[K, V]) scan(lower, upper []byte, reverse bool) (cur *Cursor[K, V], err error) {
+	cur = &Cursor[K, V]{core: c}
+	if lower != nil && upper != nil && bytes.Compare(lower, upper) >= 0 {
+		return cur, nil
+	}
+	if c.dec != nil {
+		cur.dec, err = c.dec.openScan(c.engine, lower, upper, reverse)
+	} else {
+		cur.enc, err = c.enc.openScan(c.engine, lower, upper, reverse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("task %s: store %s: iterate: %w", c.task, c.name, err)
+	}
+	return cur, nil
+}
+
+// Next goes to the next key. It returns false at the end and after an error.
+func (cur *Cursor[K, V]) Next() bool {
+	c := cur.core
+	var key, raw []byte
+	switch {
+	case cur.err != nil:
+		return false
+	case cur.dec != nil:
+		if !cur.dec.next() {
+			return cur.stopped(cur.dec.err)
+		}
+		if key, raw = cur.dec.key, cur.dec.raw; raw == nil {
+			cur.value, cur.time = cur.dec.x, cur.dec.ts
+			if c.clone != nil {
+				cur.value = c.clone(cur.value)
+			}
+		}
+	case cur.enc != nil:
+		if !cur.enc.next() {
+			return cur.stopped(cur.enc.err)
+		}
+		if key, raw = cur.enc.key, cur.enc.raw; raw == nil {
+			raw, cur.time = c.enc.mem.bytes(cur.enc.x), cur.enc.ts
+			return cur.decode(key, raw)
+		}
+	default:
+		return false // an empty range
+	}
+	if raw == nil {
+		return cur.decode(key, nil)
+	}
+	b, ts, err := c.split(raw)
+	if err != nil {
+		cur.err = err
+		return false
+	}
+	cur.time = ts
+	return cur.decode(key, b)
+}
+
+// decode decodes the key and, unless it is nil, the value.
+func (cur *Cursor[K, V]) decode(key, value []byte) bool {
+	c := cur.core
+	var err error
+	if cur.key, err = c.keys.Decode(key); err != nil {
+		cur.err = c.fail("decode key", key, err)
+		return false
+	}
+	if value == nil {
+		return true
+	}
+	if cur.value, err = c.vals.Decode(value); err != nil {
+		cur.err = c.fail("decode value", key, err)
+		return false
+	}
+	return true
+}
+
+func (cur *Cursor[K, V]) stopped(err error) bool {
+	if err != nil {
+		cur.err = fmt.Errorf("task %s: store %s: iterate: %w", cur.core.task, cur.core.name, err)
+	}
+	return false
+}
+
+// Key returns the current key.
+func (cur *Cursor[K, V]) Key() K { return cur.key }
+
+// Value returns the value of the current key.
+func (cur *Cursor[K, V]) Value() V { return cur.value }
+
+// Time returns the time of the current value, 0 if the store keeps none.
+func (cur *Cursor[K, V]) Time() int64 { return cur.time }
+
+// Err returns what ended the iteration early, nil if nothing did.
+func (cur *Cursor[K, V]) Err() error { return cur.err }
+
+// Close ends the cursor. It may be called more than once, or not at all.
+func (cur *Cursor[K, V]) Close() {
+	if cur.dec != nil {
+		cur.dec.stop()
+	}
+	if cur.enc != nil {
+		cur.enc.stop()
+	}
+}
+
+// Seq returns what is left as a sequence, and closes the cursor after it. Look at Err when it has ended.
+func (cur *Cursor[K, V]) Seq() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		defer cur.Close()
+		for cur.Next() {
+			if !yield(cur.key, cur.value) {
+				return
+			}
+		}
+	}
+}

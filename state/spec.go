@@ -1,0 +1,99 @@
+package state
+
+import (
+	"encoding/binary"
+	"maps"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/stream/serde"
+)
+
+// Spec describes a store of a topology: what a task needs to open, log and restore it.
+type Spec struct {
+	Name        string // see Spec.Check
+	Kind        Kind
+	InMemory    bool              // the engine keeps it in memory, to be restored at every start
+	Logged      bool              // it has a changelog
+	TopicConfig map[string]string // of the changelog topic
+	Timestamped bool              // engine values begin with the 8-byte time of the value
+	Buffered    bool              // updates go downstream once per commit, through the emission buffer
+
+	// Open opens the store of one task. It returns a *KeyValue[K, V], a *Table[K, V]...
+	Open func(*Env) (Store, error)
+
+	// FromChangelog turns a changelog record into what the engine keeps; a nil value deletes. Results alias the record or
+	// dst, whose room may be used.
+	FromChangelog func(dst []byte, r record.Raw) (key, value []byte, err error)
+}
+
+// Env is what a store is opened in.
+type Env struct {
+	Task   record.TaskID
+	Units  *record.Units // of the task
+	Engine EngineStore
+	Budget *Budget // of the app; nil: no limits
+	Time   *int64  // the time of the record in work: what a plain store logs its writes with; nil: 0
+}
+
+// Changelog takes what a commit writes to a changelog topic. A nil value is a tombstone. Bytes are copied.
+type Changelog interface {
+	Append(time int64, key, value []byte, h record.Headers) error
+}
+
+// Store is what a task sees of a store, whatever its types.
+//
+// Freeze, Applied, Reset and Close are called between units.
+type Store interface {
+	record.Undoer
+	Name() string
+
+	// DirtyBytes is about how much the next Freeze writes.
+	DirtyBytes() int
+
+	// Freeze writes what has changed since the last one to the batch and, unless it is nil, to the changelog. Until Applied
+	// the entries stay in the cache, since the engine lacks them; they may be written again at once, for the next commit.
+	// After an error nothing is frozen: the caller discards what it has and calls Reset, or Freeze again.
+	Freeze(b Batch, log Changelog) error
+
+	// Applied says that the batch of the last Freeze is in the engine.
+	Applied()
+
+	// Reset forgets everything that is not in the engine, notes included.
+	Reset()
+
+	// Close forgets everything and gives the memory back. The engine's part is not closed.
+	Close() error
+}
+
+// compacted is the configuration of a key-value changelog, as Kafka Streams makes it.
+var compacted = map[string]string{"cleanup.policy": "compact"}
+
+// KeyValueSpec describes a plain key-value store. Fields may be changed afterwards.
+func KeyValueSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V]) Spec {
+	return Spec{
+		Name: name, Kind: KindKeyValue, Logged: true, TopicConfig: maps.Clone(compacted),
+		Open:          func(env *Env) (Store, error) { return OpenKeyValue(env, keys, vals) },
+		FromChangelog: plainFromChangelog,
+	}
+}
+
+// TableSpec describes a timestamped key-value store, the store of a table. Fields may be changed afterwards.
+func TableSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V]) Spec {
+	return Spec{
+		Name: name, Kind: KindKeyValue, Logged: true, TopicConfig: maps.Clone(compacted), Timestamped: true,
+		Open:          func(env *Env) (Store, error) { return OpenTable(env, keys, vals) },
+		FromChangelog: timestampedFromChangelog,
+	}
+}
+
+func plainFromChangelog(_ []byte, r record.Raw) (key, value []byte, err error) {
+	return r.Key, r.Value, nil
+}
+
+func timestampedFromChangelog(dst []byte, r record.Raw) (key, value []byte, err error) {
+	if r.Value == nil {
+		return r.Key, nil, nil
+	}
+	dst = binary.BigEndian.AppendUint64(dst[:0], uint64(r.Time))
+	return r.Key, append(dst, r.Value...), nil
+}
