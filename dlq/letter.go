@@ -212,6 +212,10 @@ func cut(s string, n int) string {
 
 // id names the failure whatever the run (L4).
 func id(c Case) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d", c.App, OriginOf(c.At), c.Failure.Node, c.Sequence))
+	text := fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d", c.App, OriginOf(c.At), c.Failure.Node, c.Sequence)
+	if c.Payload != PayloadOriginal && c.At.Offset < 0 { // a derived row has no coordinates: it is told by what it is
+		text = fmt.Appendf(text, "\x00%d\x00%q\x00%q", c.Record.Time, c.Record.Key, c.Record.Value)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])
 }

@@ -1,8 +1,11 @@
 package node
 
 import (
+	"errors"
+
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/state"
 )
 
 // Task is what the nodes of one task share: the units, the output, time, and the record in work. It belongs to the
@@ -71,4 +74,16 @@ func (t *Task) userError(at *Info, err error) error {
 		return err
 	}
 	return t.Fail(dlq.StageProcess, at, err)
+}
+
+// stateError makes a Failure of a key or value that a store's serde cannot turn into bytes or back. Everything else that a store
+// returns is trouble of its engine. nil stays nil.
+func (t *Task) stateError(at *Info, err error) error {
+	if err == nil {
+		return nil
+	}
+	if c := (*state.CodecError)(nil); errors.As(err, &c) {
+		return t.Fail(dlq.StageState, at, err)
+	}
+	return err
 }
