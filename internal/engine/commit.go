@@ -1,0 +1,300 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/state"
+)
+
+// Offset is what is committed for a partition.
+type Offset struct {
+	At       int64
+	Metadata string
+}
+
+// TaskStore is a store of a task with the places where its commits go.
+type TaskStore struct {
+	Store     Store
+	Space     state.Space
+	Changelog string // topic; "": none
+	Next      int64  // offset of the changelog that the engine's state ends before
+}
+
+// taskCommit is a task's part in a commit that is under way.
+type taskCommit struct {
+	batch   state.Batch
+	logs    []*changelog // by store; nil without changelog
+	offsets []inputMark
+	row     waiting // the row that waits for its next attempt
+}
+
+// waiting is a unit between two attempts.
+type waiting struct {
+	unit   unit
+	retry  parked
+	parked *parked
+}
+
+// inputMark is where an input stood when its task was frozen.
+type inputMark struct{ position, time int64 }
+
+// changelog writes to the changelog partition of one store. It implements Changelog.
+type changelog struct {
+	out  *Out
+	part *outPart
+	task []*Task
+	next int64 // offset after the last acknowledged record
+	seen bool  // next is known
+}
+
+// Append implements Changelog.
+func (c *changelog) Append(time int64, key, value []byte, h record.Headers) error {
+	if err := c.part.b.Append(max(time, 0), key, value, h); err != nil {
+		return fmt.Errorf("%s: %w", c.part.tp, err)
+	}
+	if c.part.b.Len() >= c.out.cfg.BatchBytes {
+		return c.flush()
+	}
+	return nil
+}
+
+func (c *changelog) flush() error { return c.out.seal(c.part, c.part.b, Sent{tasks: c.task, log: c}) }
+
+func (t *Task) openStores() error {
+	t.commit.logs = make([]*changelog, len(t.prog.Stores))
+	for i, s := range t.prog.Stores {
+		if s.Changelog == "" {
+			continue
+		}
+		d, err := t.cfg.Out.Dest(s.Changelog)
+		if err != nil {
+			return fmt.Errorf("task %s: changelog of store %s: %w", t.ID, s.Store.Name(), err)
+		}
+		to := t.cfg.Out.dests[d]
+		if t.ID.Partition >= to.info.Partitions {
+			return fmt.Errorf("task %s: changelog %s has %d partitions, want at least %d", t.ID, s.Changelog,
+				to.info.Partitions, t.ID.Partition+1)
+		}
+		tp := record.TopicPartition{Topic: s.Changelog, Partition: t.ID.Partition}
+		t.commit.logs[i] = &changelog{out: t.cfg.Out, task: []*Task{t}, next: s.Next,
+			part: &outPart{out: t.cfg.Out, tp: tp, b: t.cfg.Out.builder(tp)}}
+	}
+	return nil
+}
+
+// needsCommit tells whether a commit would change anything.
+func (t *Task) needsCommit() bool {
+	if t.worked {
+		return true
+	}
+	for _, p := range t.inputs {
+		if p.touched {
+			return true
+		}
+	}
+	return false
+}
+
+// dirtyBytes is about how much a commit would write to the state.
+func (t *Task) dirtyBytes() (n int) {
+	for _, s := range t.prog.Stores {
+		n += s.Store.DirtyBytes()
+	}
+	return n
+}
+
+// drain sends the rows that wait in emission buffers downstream, upstream tables first. done is false while a row waits
+// for its next attempt, until the wall time that it returns; the task goes on with its records meanwhile, but is not
+// committed.
+//
+// A record that waits for its next attempt is left alone: its effects are undone, so the commit passes by before it.
+func (t *Task) drain(now int64) (done bool, err error) {
+	t.node.WallTime = now
+	c := &t.commit
+	record := waiting{t.unit, t.retry, t.parked}
+	t.unit, t.retry, t.parked = c.row.unit, c.row.retry, c.row.parked
+	defer func() {
+		c.row = waiting{t.unit, t.retry, t.parked}
+		t.unit, t.retry, t.parked = record.unit, record.retry, record.parked
+	}()
+	for {
+		if !t.wake(now) {
+			return false, nil
+		}
+		err := t.guardedRows()
+		if err == nil {
+			return true, nil
+		}
+		if err = t.failed(err, now); err != nil {
+			return false, err
+		}
+	}
+}
+
+// rowWaits returns the wall time of the next attempt of a row, −1 if none waits.
+func (t *Task) rowWaits() int64 {
+	if t.commit.row.parked == nil {
+		return -1
+	}
+	return t.commit.row.parked.until
+}
+
+func (t *Task) guardedRows() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = t.panicked(p)
+		}
+	}()
+	n := t.node
+	for _, e := range t.prog.Emitters {
+		for {
+			row, err := e.Next()
+			if err != nil {
+				return err
+			}
+			if row == nil {
+				break
+			}
+			t.unit.kind, t.unit.row = unitRow, row
+			saved := n.Input
+			n.Input = row.Input()
+			t.sender.sent = 0
+			err = t.runTwice(row.Emit)
+			n.Input = saved
+			if err != nil {
+				return err
+			}
+			n.Units.Commit()
+			row.Drop()
+			t.Counts.Emissions++
+			t.unit.kind, t.unit.row = unitNone, nil
+			t.retry, t.partial, t.sequence = parked{}, 0, 0
+			if err := t.cfg.Out.flushRipe(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// freeze fixes what the running commit of the task holds: positions, dirty keys, changelog records.
+func (t *Task) freeze() error {
+	c := &t.commit
+	c.offsets = c.offsets[:0]
+	for _, p := range t.inputs {
+		c.offsets = append(c.offsets, inputMark{p.position, p.time})
+		p.touched = false
+	}
+	t.worked = false
+	for i, s := range t.prog.Stores {
+		if c.batch == nil {
+			c.batch = s.Space.Batch()
+		}
+		var log Changelog
+		if c.logs[i] != nil {
+			log = c.logs[i]
+		}
+		if err := s.Store.Freeze(c.batch, log); err != nil {
+			return fmt.Errorf("task %s: store %s: %w", t.ID, s.Store.Name(), err)
+		}
+		if c.logs[i] != nil {
+			if err := c.logs[i].flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// apply commits the engine batch: every output of the commit has been acknowledged.
+func (t *Task) apply(now int64) error {
+	c := &t.commit
+	for i, p := range t.inputs {
+		p.applied = c.offsets[i]
+	}
+	if c.batch == nil {
+		return nil
+	}
+	position := t.encodePosition()
+	for i, s := range t.prog.Stores {
+		o := state.StoredOffset{BrokerTime: now, Position: position}
+		if c.logs[i] != nil {
+			o.Changelog = c.logs[i].next
+		}
+		if err := c.batch.SetOffset(s.Store.Name(), o); err != nil {
+			return fmt.Errorf("task %s: store %s: %w", t.ID, s.Store.Name(), err)
+		}
+	}
+	if err := c.batch.Commit(); err != nil {
+		return fmt.Errorf("task %s: %w", t.ID, err)
+	}
+	c.batch = nil
+	for _, s := range t.prog.Stores {
+		s.Store.Applied()
+	}
+	return nil
+}
+
+// frozenOffsets are the offsets that the commit under way passes.
+func (t *Task) frozenOffsets(into map[record.TopicPartition]Offset) {
+	for i, p := range t.inputs {
+		m := t.commit.offsets[i]
+		if m.position != p.committed || m.time != p.savedTime {
+			into[p.tp] = Offset{At: m.position, Metadata: offsetMetadata{Time: m.time}.encode()}
+		}
+	}
+}
+
+// confirmed ends the commit under way: the group holds its offsets.
+func (t *Task) confirmed() {
+	for i, p := range t.inputs {
+		p.committed, p.savedTime = t.commit.offsets[i].position, t.commit.offsets[i].time
+	}
+}
+
+// unconfirmed ends the commit under way without its offsets: they are part of the next one.
+func (t *Task) unconfirmed() {
+	for _, p := range t.inputs {
+		p.touched = true
+	}
+}
+
+// rewind takes the task back to where its state is: what it did since is forgotten and will be done again.
+func (t *Task) rewind() {
+	t.drop()
+	t.node.StreamTime = -1
+	for _, p := range t.inputs {
+		p.rewind(p.applied.position, p.applied.time)
+		t.node.StreamTime = max(t.node.StreamTime, p.time)
+	}
+	t.unit, t.parked, t.retry, t.commit.row = unit{}, nil, parked{}, waiting{}
+	t.Counts.Retrying = 0
+	t.worked, t.partial, t.sequence = false, 0, 0
+}
+
+// drop forgets all that is not in the engine.
+func (t *Task) drop() {
+	t.node.Units.Rollback()
+	if t.commit.batch != nil {
+		t.commit.batch.Discard()
+		t.commit.batch = nil
+	}
+	for _, s := range t.prog.Stores {
+		s.Store.Reset()
+	}
+}
+
+// encodePosition writes the positions of the inputs as they are stored with the state: for each a length, the topic, the
+// partition, the offset.
+func (t *Task) encodePosition() []byte {
+	b := binary.AppendUvarint(nil, uint64(len(t.inputs)))
+	for i, p := range t.inputs {
+		b = binary.AppendUvarint(b, uint64(len(p.tp.Topic)))
+		b = append(b, p.tp.Topic...)
+		b = binary.AppendUvarint(b, uint64(p.tp.Partition))
+		b = binary.AppendVarint(b, t.commit.offsets[i].position)
+	}
+	return b
+}

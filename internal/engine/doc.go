@@ -1,0 +1,22 @@
+// Package engine runs tasks: it takes batches in, runs units, and commits.
+//
+// Everything that decides is a plain state machine without goroutine, clock or socket: [Task] runs units, [Out] collects
+// what they send, [Worker] owns tasks and brings commits to their end by events and actions. The goroutines of this package
+// feed these machines and carry out what they ask for; the test driver and the core tests drive the same machines.
+//
+// # Guarantees
+//
+//	E1  A unit succeeds whole or leaves nothing: after a failure the stores, outputs, operator clocks and timers of its task
+//	    are as before it. What becomes of the record then is its policy's choice; a dead letter goes out with the commit
+//	    that passes the record.
+//	E2  A commit makes durable, in this order: rows that wait in emission buffers go downstream; dirty keys go to the
+//	    changelog; every output is acknowledged; the engine batch of each task, with its changelog offsets, is committed;
+//	    the input offsets are committed. No step begins before the one before it is confirmed.
+//	E3  While a commit waits for acknowledgements its tasks go on working. What they change then belongs to the next commit.
+//	E4  Offsets committed for a partition never pass a record whose unit has not ended (completed, dead-lettered, skipped).
+//	E5  A task that is revoked is committed before its partitions are given up. A task that is lost commits nothing any more.
+//	E6  A task that waits for a retry, for acknowledgements or for a restore holds up no other task.
+//	E7  consumed = completed + dead-lettered + skipped + retrying (+ what waits in inboxes), for each task, at all times.
+//
+// What the package does not do: it knows no operator and no serde; exactly once, standbys and global tables come later.
+package engine

@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/oxbow-streams/oxbow/internal/node"
+	"github.com/oxbow-streams/oxbow/internal/record"
+)
+
+// input is one partition that a task reads: its inbox, the record at its head, and how far it has come.
+type input struct {
+	tp  record.TopicPartition
+	src node.Source
+
+	batches []Batch // delivered, not yet used up; the first is open when cur is set
+	bytes   int     // of batches
+	cur     Cursor
+
+	// The head is the next record, already read. head points into the task's node.Input when the task has one input only.
+	head     *record.Raw
+	hasHead  bool
+	hasTime  bool
+	headTime int64
+	headErr  error // of timestamp extraction: the record's unit fails with it
+
+	position  int64     // offset after the last record whose unit has ended
+	fetched   int64     // offset after what has been delivered
+	end       int64     // high watermark as last heard, −1: unknown
+	time      int64     // partition time, −1 before the first record
+	committed int64     // position of the last confirmed commit
+	savedTime int64     // partition time then
+	applied   inputMark // what the state in the engine includes
+	idleSince int64     // wall time at which the inbox was found empty, −1: it was not
+	paused    bool
+	touched   bool // records were consumed, or gaps passed, since the last commit
+}
+
+// deliver takes batches, the offset at which fetching goes on, and the end of the partition, −1 if unknown.
+func (p *input) deliver(batches []Batch, next, end int64) {
+	for _, b := range batches {
+		p.batches = append(p.batches, b)
+		p.bytes += b.Size()
+	}
+	p.fetched = max(p.fetched, next)
+	if end >= 0 {
+		p.end = end
+	}
+	if len(p.batches) == 0 {
+		p.skipGap()
+	}
+}
+
+// skipGap moves the position over offsets without records: all that was delivered has been used up.
+func (p *input) skipGap() {
+	if !p.hasHead && p.fetched > p.position {
+		p.position, p.touched = p.fetched, true
+	}
+}
+
+// fill reads the next record into the head. It returns false when the inbox is empty.
+func (p *input) fill() (bool, error) {
+	for {
+		if p.cur == nil {
+			if len(p.batches) == 0 {
+				p.skipGap()
+				return false, nil
+			}
+			p.cur = p.batches[0].Open(p.position)
+		}
+		ok, err := p.cur.Next(p.head)
+		if err != nil {
+			return false, fmt.Errorf("%s@%d: %w", p.tp, p.position, err)
+		}
+		if ok {
+			p.hasHead, p.hasTime, p.headErr = true, false, nil
+			return true, nil
+		}
+		p.close()
+	}
+}
+
+// close ends the open batch.
+func (p *input) close() {
+	b := p.batches[0]
+	p.bytes -= b.Size()
+	if next := b.NextOffset(); next > p.position {
+		p.position, p.touched = next, true
+	}
+	p.fetched = max(p.fetched, p.position)
+	b.Release()
+	n := copy(p.batches, p.batches[1:])
+	p.batches[n] = nil
+	p.batches, p.cur = p.batches[:n], nil
+}
+
+// done passes the head: its unit has ended.
+func (p *input) done() {
+	p.position, p.hasHead, p.touched = p.head.Offset+1, false, true
+}
+
+// clear drops all that was delivered. Fetching must begin again at the position.
+func (p *input) clear() {
+	for i, b := range p.batches {
+		b.Release()
+		p.batches[i] = nil
+	}
+	p.batches, p.bytes, p.cur = p.batches[:0], 0, nil
+	p.hasHead, p.hasTime, p.headErr = false, false, nil
+	p.fetched, p.end, p.idleSince = p.position, -1, -1
+}
+
+// rewind goes back to an offset and its partition time.
+func (p *input) rewind(to, time int64) {
+	p.position, p.time, p.touched = to, time, false
+	p.clear()
+}
+
+// empty tells whether there is neither a head nor anything to read one from, without reading.
+func (p *input) empty() bool { return !p.hasHead && len(p.batches) == 0 }
+
+// lags tells whether the broker has records that were not delivered yet, or whether that is not known.
+func (p *input) lags() bool { return p.end < 0 || p.fetched < p.end }

@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"sort"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+)
+
+// origins remember which unit wrote which record of a batch, so that a record that the broker refuses leads to the input
+// record that is at fault. Units of consecutive offsets that write one record each share an entry.
+type origins struct {
+	list []origin
+	last originsMark // of the newest unit
+}
+
+// origin is a run of units: unit i has offset+i and wrote the record start+i; the last one may have written more.
+type origin struct {
+	task  *Task
+	input record.TopicPartition
+	start int
+	at    int64
+	units int
+}
+
+type originsMark struct {
+	n, units int
+}
+
+func (o *origins) mark() originsMark {
+	if n := len(o.list); n > 0 {
+		return originsMark{n, o.list[n-1].units}
+	}
+	return originsMark{}
+}
+
+func (o *origins) undo(m originsMark) {
+	o.list = o.list[:m.n]
+	if m.n > 0 {
+		o.list[m.n-1].units = m.units
+	}
+}
+
+// note begins a unit of t whose first record is number start.
+func (o *origins) note(t *Task, start int) {
+	in := &t.node.Input
+	if n := len(o.list); n > 0 {
+		r := &o.list[n-1]
+		if r.start+r.units == start && r.at+int64(r.units) == in.Offset && r.task == t && r.input == in.TopicPartition {
+			r.units++
+			return
+		}
+	}
+	o.list = append(o.list, origin{t, in.TopicPartition, start, in.Offset, 1})
+}
+
+// find returns who wrote record number i. Offset −1 is a punctuation.
+func findOrigin(list []origin, i int) (*Task, record.Coordinates, bool) {
+	n := sort.Search(len(list), func(j int) bool { return list[j].start > i })
+	if n == 0 {
+		return nil, record.Coordinates{}, false
+	}
+	r := list[n-1]
+	return r.task, record.Coordinates{TopicPartition: r.input, Offset: r.at + int64(min(i-r.start, r.units-1))}, true
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"github.com/oxbow-streams/oxbow/internal/record"
+)
+
+// outPart collects what goes to one partition. It takes part in the units of the task that writes (record.Undoer).
+//
+// A unit may send more than one batch holds; the batches it has filled wait in full until it ends.
+type outPart struct {
+	out  *Out
+	tp   record.TopicPartition
+	b    Builder
+	full []Builder
+
+	log     []outMark // of the running unit: log[0] is its start
+	since   int64     // wall time of the oldest record in b
+	writers []*Task   // who has records in b and full
+	last    *Task     // of writers
+	listed  bool      // in out.pending
+	ripe    bool      // in out.ripe
+
+	origins             // of what is in b and full
+	before  originsMark // at the start of the running unit
+}
+
+// outMark is a place in an outPart: mark of the builder that was the open one when full had that length.
+type outMark struct{ full, mark int }
+
+func (p *outPart) mark() outMark { return outMark{len(p.full), p.b.Mark()} }
+
+// Mark implements record.Undoer.
+func (p *outPart) Mark() int {
+	p.log = append(p.log, p.mark())
+	return len(p.log) - 1
+}
+
+// Undo implements record.Undoer.
+func (p *outPart) Undo(mark int) {
+	m := p.log[mark]
+	if m.full < len(p.full) {
+		p.out.recycle(p.b)
+		for _, b := range p.full[m.full+1:] {
+			p.out.recycle(b)
+		}
+		p.b = p.full[m.full]
+		clear(p.full[m.full:])
+		p.full = p.full[:m.full]
+	}
+	p.b.Truncate(m.mark)
+	p.log = p.log[:mark]
+	if mark == 0 {
+		p.origins.undo(p.before)
+		p.end()
+	}
+}
+
+// Release implements record.Undoer.
+func (p *outPart) Release() {
+	p.log = p.log[:0]
+	p.end()
+}
+
+func (p *outPart) end() {
+	p.b.Forget()
+	for _, b := range p.full {
+		b.Forget()
+	}
+	if !p.ripe && (len(p.full) > 0 || p.b.Len() >= p.out.cfg.BatchBytes) {
+		p.ripe = true
+		p.out.ripe = append(p.out.ripe, p)
+	}
+}
+
+// append adds a record of task t's running unit.
+func (p *outPart) append(t *Task, time int64, key, value []byte, h record.Headers) error {
+	if len(p.log) == 0 {
+		t.node.Units.Touch(p)
+		p.log = append(p.log, p.mark())
+		if p.last != t {
+			p.join(t)
+		}
+		p.before = p.origins.mark()
+		p.origins.note(t, p.b.Count())
+	}
+	if n := p.b.Len(); n > 0 && n+len(key)+len(value)+len(h.Raw()) > p.out.cfg.BatchBytes {
+		p.full = append(p.full, p.b)
+		p.b = p.out.builder(p.tp)
+	}
+	return p.b.Append(time, key, value, h)
+}
+
+// join notes that t writes here, so that it is known who must begin again if the broker refuses a record.
+func (p *outPart) join(t *Task) {
+	p.last = t
+	for _, w := range p.writers {
+		if w == t {
+			return
+		}
+	}
+	if len(p.writers) == 0 {
+		p.since = t.node.WallTime
+	}
+	p.writers = append(p.writers, t)
+	if !p.listed {
+		p.listed = true
+		p.out.pending = append(p.out.pending, p)
+	}
+}

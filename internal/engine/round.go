@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+)
+
+// round is a commit of the tasks of a worker. Its stages follow one another (E2); processing goes on during the last two.
+type round struct {
+	stage   roundStage
+	tasks   []*owned
+	epoch   int64
+	numbers []int64 // of Requests that it answers
+}
+
+type roundStage uint8
+
+const (
+	roundIdle roundStage = iota
+	roundAcks
+	roundOffsets
+)
+
+// advance brings the running commit as far as it can go, and begins one that is due.
+func (w *Worker) advance(now int64) {
+	for w.err == nil {
+		before := w.round.stage
+		switch before {
+		case roundIdle:
+			w.finishReleases()
+			if w.due(now) {
+				w.begin(now)
+			}
+		case roundAcks:
+			if w.Out.settled(w.round.epoch) {
+				w.apply(now)
+			}
+		}
+		if w.round.stage == before {
+			return
+		}
+	}
+}
+
+// due tells whether a commit should begin.
+func (w *Worker) due(now int64) bool {
+	if len(w.wanted) > 0 {
+		return true
+	}
+	needed, dirty := false, 0
+	for _, o := range w.tasks {
+		if o.rowWaits() > now || o.state == taskRestoring {
+			continue
+		}
+		if o.state == taskReleasing {
+			return true
+		}
+		needed = needed || o.needsCommit()
+		if w.cfg.DirtyBytes > 0 {
+			dirty += o.dirtyBytes()
+		}
+	}
+	if !needed {
+		return false
+	}
+	return now-w.lastCommit >= w.cfg.CommitInterval || w.cfg.DirtyBytes > 0 && dirty >= w.cfg.DirtyBytes
+}
+
+// begin drains and freezes the tasks that have something to commit. One with a row that waits for its next attempt is left
+// to a later commit.
+func (w *Worker) begin(now int64) {
+	r := &w.round
+	*r = round{stage: roundAcks, numbers: w.wanted}
+	w.wanted, w.lastCommit = nil, now
+	for _, o := range w.tasks {
+		if o.state == taskRestoring || !o.needsCommit() && o.state == taskRunning {
+			continue
+		}
+		done, err := o.drain(now)
+		if err == nil && done {
+			err = o.freeze()
+			r.tasks = append(r.tasks, o)
+		}
+		if err != nil {
+			w.fail(err)
+			return
+		}
+	}
+	if err := w.Out.FlushAll(); err != nil {
+		w.fail(err)
+		return
+	}
+	r.epoch = w.Out.closeEpoch()
+}
+
+// apply commits the state and asks for the offsets to be committed: all output of the round is acknowledged.
+func (w *Worker) apply(now int64) {
+	r := &w.round
+	offsets := map[record.TopicPartition]Offset{}
+	for _, o := range r.tasks {
+		if err := o.apply(now); err != nil {
+			w.fail(err)
+			return
+		}
+		o.frozenOffsets(offsets)
+	}
+	r.stage = roundOffsets
+	if len(offsets) == 0 {
+		w.end(nil)
+		return
+	}
+	w.do(CommitOffsets{offsets})
+}
+
+func (w *Worker) offsetsDone(now int64, err error) {
+	if w.round.stage == roundOffsets {
+		w.end(err)
+	}
+}
+
+// end ends the round. If the group did not take the offsets, they are part of the next round.
+func (w *Worker) end(err error) {
+	r := w.round
+	w.round = round{}
+	for _, o := range r.tasks {
+		if err != nil {
+			o.unconfirmed()
+		} else {
+			o.confirmed()
+		}
+	}
+	for _, n := range r.numbers {
+		w.do(Committed{n, err})
+	}
+	for _, o := range r.tasks {
+		if o.state == taskReleasing && (err != nil || !o.needsCommit()) {
+			w.releaseErr = cmpErr(w.releaseErr, err)
+			w.remove(o)
+		}
+	}
+}
+
+// finishReleases answers the releases whose tasks are gone.
+func (w *Worker) finishReleases() {
+	w.releases = slices.DeleteFunc(w.releases, func(r Release) bool {
+		for _, id := range r.Tasks {
+			if o := w.find(id); o != nil && o.state == taskReleasing {
+				return false
+			}
+		}
+		w.do(Released{r.Number, w.releaseErr})
+		return true
+	})
+	if len(w.releases) == 0 {
+		w.releaseErr = nil
+	}
+}
+
+// leaveRound takes a task out of the running commit.
+func (w *Worker) leaveRound(o *owned) {
+	w.round.tasks = slices.DeleteFunc(w.round.tasks, func(x *owned) bool { return x == o })
+}
+
+var errUnknownOrigin = errors.New("the broker refused a record that no input record stands behind")
+
+// acked takes the outcome of a batch.
+func (w *Worker) acked(ev Acked) {
+	s := ev.Sent
+	w.Out.acked(s)
+	switch {
+	case ev.Err == nil:
+		if s.log != nil {
+			s.log.next, s.log.seen = max(s.log.next, ev.Base+int64(s.Count)), true
+		}
+	case len(ev.Refused) == 0 || s.log != nil:
+		if !w.ownsAny(s.tasks) {
+			return // of tasks that are gone
+		}
+		w.fail(ev.Err)
+	default:
+		w.refused(s, ev)
+	}
+}
+
+func (w *Worker) ownsAny(tasks []*Task) bool {
+	for _, t := range tasks {
+		if o := w.find(t.ID); o != nil && o.Task == t {
+			return true
+		}
+	}
+	return false
+}
+
+// refused takes every task that has records in the batch back to its last commit, and marks the input records at fault:
+// when they come again, their units fail there.
+func (w *Worker) refused(s *Sent, ev Acked) {
+	for _, r := range ev.Refused {
+		t, at, ok := s.origin(r.Index)
+		if !ok || at.Offset < 0 {
+			w.fail(fmt.Errorf("%w: %w", errUnknownOrigin, ev.Err))
+			return
+		}
+		if o := w.find(t.ID); o == nil || o.Task != t {
+			continue
+		}
+		if t.marked == nil {
+			t.marked = map[record.Coordinates]error{}
+		}
+		t.marked[at] = cmpErr(r.Err, ev.Err)
+	}
+	for _, t := range s.tasks {
+		o := w.find(t.ID)
+		if o == nil || o.Task != t {
+			continue
+		}
+		if w.round.stage == roundAcks {
+			w.leaveRound(o)
+		}
+		o.rewind()
+		if o.state == taskReleasing {
+			// What is not committed is left to the next owner, who meets the refusal again.
+			w.leaveRound(o)
+			w.remove(o)
+			continue
+		}
+		w.fetch(o)
+	}
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}

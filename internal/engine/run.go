@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"math"
+
+	"github.com/oxbow-streams/oxbow/dlq"
+)
+
+// Run works on what is ready, for at most limit records, at wall time now (ms). It returns how many records came to their
+// end. An error is not the record's fault, or its policy says to fail: the task must not go on.
+func (t *Task) Run(now int64, limit int) (done int, err error) {
+	t.node.WallTime = now
+	t.n = 0
+	if !t.wake(now) {
+		return 0, nil
+	}
+	for t.n < limit && t.parked == nil {
+		err := t.guarded(limit)
+		if err == nil {
+			break
+		}
+		if err = t.failed(err, now); err != nil {
+			return t.n, err
+		}
+	}
+	if t.parked == nil {
+		if err := t.punctuateWall(now); err != nil {
+			return t.n, err
+		}
+	}
+	return t.n, nil
+}
+
+// guarded runs units until one fails, nothing is ready or the limit is reached. A panic in a unit is that unit's failure.
+func (t *Task) guarded(limit int) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = t.panicked(p)
+		}
+	}()
+	if t.unit.kind == unitPunctuation || t.node.StreamTime >= t.timers.stream {
+		if err := t.punctuateStream(); err != nil {
+			return err
+		}
+	}
+	if len(t.inputs) == 1 && t.twice == nil {
+		return t.runOne(t.inputs[0], limit)
+	}
+	return t.runMany(limit)
+}
+
+// runOne is the loop of a task with one input: no choice to make, so a record costs its way through the nodes and little else.
+func (t *Task) runOne(p *input, limit int) error {
+	raw, units, in := p.head, &t.node.Units, &t.node.Input
+	in.TopicPartition = p.tp
+	out, sender := t.cfg.Out, t.sender
+	for t.n < limit {
+		if !p.hasHead {
+			if ok, err := p.fill(); !ok {
+				return err
+			}
+		}
+		t.unit.begin(p)
+		in.Offset = raw.Offset
+		sender.sent = 0
+		if t.marked != nil {
+			if err := t.refusedHere(p); err != nil {
+				return err
+			}
+		}
+		if !p.hasTime {
+			time, err := p.src.Time(raw, p.time)
+			if err != nil {
+				return err
+			}
+			p.headTime, p.hasTime = time, true
+			p.time = max(p.time, time)
+			t.node.StreamTime = max(t.node.StreamTime, time)
+		}
+		if err := p.src.Process(raw, p.headTime); err != nil {
+			return err
+		}
+		units.Commit()
+		t.completed(p)
+		if t.node.StreamTime >= t.timers.stream {
+			if err := t.punctuateStream(); err != nil {
+				return err
+			}
+		}
+		if len(out.ripe) > 0 {
+			if err := out.flushRipe(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// runMany is the loop of a task with several inputs, and of one that checks itself.
+func (t *Task) runMany(limit int) error {
+	in := &t.node.Input
+	for t.n < limit {
+		p, err := t.pick()
+		if p == nil || err != nil {
+			return err
+		}
+		t.unit.begin(p)
+		in.TopicPartition, in.Offset = p.tp, p.head.Offset
+		if p.head != &in.Raw {
+			in.Raw = *p.head
+		}
+		t.sender.sent = 0
+		if t.marked != nil {
+			if err := t.refusedHere(p); err != nil {
+				return err
+			}
+		}
+		if p.headErr != nil {
+			return p.headErr
+		}
+		t.node.StreamTime = max(t.node.StreamTime, p.headTime)
+		if t.twice != nil {
+			err = t.runTwice(func() error { return p.src.Process(&in.Raw, p.headTime) })
+		} else {
+			err = p.src.Process(&in.Raw, p.headTime)
+		}
+		if err != nil {
+			return err
+		}
+		t.node.Units.Commit()
+		t.completed(p)
+		if t.node.StreamTime >= t.timers.stream {
+			if err := t.punctuateStream(); err != nil {
+				return err
+			}
+		}
+		if err := t.cfg.Out.flushRipe(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pick chooses the input whose head has the smallest timestamp, the first by topic among equals. It returns nil when the
+// task has nothing to do, or should wait for an input that is empty.
+func (t *Task) pick() (*input, error) {
+	var best *input
+	var wait, empty bool
+	for _, p := range t.inputs {
+		if !p.hasHead {
+			ok, err := p.fill()
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				empty = true
+				wait = t.waits(p) || wait
+				continue
+			}
+			p.idleSince = -1
+		}
+		if !p.hasTime {
+			t.readTime(p)
+		}
+		if best == nil || p.headTime < best.headTime {
+			best = p
+		}
+	}
+	if best == nil || wait && best.headErr == nil {
+		return nil, nil
+	}
+	if empty && !t.unit.enforced {
+		t.Counts.Enforced++
+	}
+	return best, nil
+}
+
+// readTime extracts the timestamp of the head. A failure makes the head the first one to be picked: its unit fails.
+func (t *Task) readTime(p *input) {
+	in := &t.node.Input
+	in.TopicPartition, in.Offset = p.tp, p.head.Offset
+	if p.head != &in.Raw {
+		in.Raw = *p.head
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			p.headErr = panicFailure(r, dlq.StageTimestamp, t.node.At)
+			p.headTime, p.hasTime = math.MinInt64, true
+		}
+	}()
+	time, err := p.src.Time(p.head, p.time)
+	if err != nil {
+		p.headErr, p.headTime, p.hasTime = err, math.MinInt64, true
+		return
+	}
+	p.headTime, p.hasTime = time, true
+	p.time = max(p.time, time)
+}
+
+// waits tells whether the task should wait for more of an empty input: for what the broker is known to have, or may have,
+// and then for MaxIdle more.
+func (t *Task) waits(p *input) bool {
+	if t.cfg.MaxIdle < 0 {
+		return false
+	}
+	if p.lags() {
+		p.idleSince = -1
+		return true
+	}
+	if t.cfg.MaxIdle == 0 {
+		return false
+	}
+	if p.idleSince < 0 {
+		p.idleSince = t.node.WallTime
+	}
+	return t.node.WallTime-p.idleSince < t.cfg.MaxIdle
+}
+
+// Ready tells whether a run at wall time now might get anything done, and if not, when it should be tried again
+// (math.MaxInt64: not before something is delivered).
+func (t *Task) Ready(now int64) (bool, int64) {
+	if t.parked != nil {
+		return now >= t.parked.until, t.parked.until
+	}
+	if now >= t.timers.wall {
+		return true, now
+	}
+	next := t.timers.wall
+	filled, waits := false, false
+	for _, p := range t.inputs {
+		if !p.empty() {
+			filled = true
+			continue
+		}
+		if len(t.inputs) > 1 && t.waits(p) {
+			waits = true
+			if p.idleSince >= 0 {
+				next = min(next, p.idleSince+t.cfg.MaxIdle)
+			}
+		}
+	}
+	return filled && !waits, next
+}

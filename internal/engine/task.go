@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/oxbow-streams/oxbow/dlq"
+	"github.com/oxbow-streams/oxbow/internal/node"
+	"github.com/oxbow-streams/oxbow/internal/record"
+)
+
+// TaskConfig is what a task needs beside its program.
+type TaskConfig struct {
+	App, Version string
+	ID           record.TaskID
+	Program      *Program
+	Out          *Out
+	DeadLetters  string                 // topic; "": none, and a policy that wants one fails
+	Policy       *dlq.Policy            // of the app; nil: dlq.DefaultPolicy
+	TopicPolicy  map[string]*dlq.Policy // by source topic
+	MaxIdle      int64                  // MaxTaskIdle in ms; negative: never wait
+	KeepPartial  bool                   // a failing record keeps the effects it had
+	Twice        bool                   // run every unit, undo it, run it again, compare
+	Chance       func() float64         // in [0, 1), for the jitter of retries
+}
+
+// Counters count what became of the records of a task (E7), and some more. They belong to the task's goroutine.
+type Counters struct {
+	Consumed, Completed, DeadLettered, Skipped int64
+	Retrying                                   int64 // 1 while a unit waits for its next attempt
+
+	Letters      int64 // dead letters written, those of emissions and punctuations included
+	Retries      int64 // attempts beyond the first
+	Punctuations int64
+	Emissions    int64 // rows sent on from emission buffers
+	Enforced     int64 // records processed although another input was empty
+}
+
+// Task runs the units of one sub-topology and partition. It is a plain machine: no goroutine, no clock.
+type Task struct {
+	ID     record.TaskID
+	Counts Counters
+
+	cfg      TaskConfig
+	prog     *Program
+	node     *node.Task
+	inputs   []*input
+	policies policies
+	dlq      node.Dest
+	dlqParts int32
+	dlqLimit int
+
+	sender   *sender
+	unit     unit
+	parked   *parked // the unit waits
+	retry    parked  // the unit runs again
+	twice    *twice
+	partial  int // letters and skips of the running unit under KeepPartial
+	sequence int // letters of the running unit
+	timers   timerTimes
+	n        int                          // records ended in the running call of Run
+	worked   bool                         // something other than a record was done since the last commit
+	marked   map[record.Coordinates]error // what a broker refused of these records' outputs
+
+	commit taskCommit
+}
+
+type timerTimes struct{ stream, wall int64 }
+
+// NewTask makes a task that reads the given partitions. Each position must be set by [Task.Seek] before the first run.
+func NewTask(cfg TaskConfig, inputs []record.TopicPartition) (*Task, error) {
+	t := &Task{ID: cfg.ID, cfg: cfg, prog: cfg.Program, node: cfg.Program.Node}
+	if cfg.Policy == nil {
+		t.cfg.Policy = dlq.DefaultPolicy()
+	}
+	if cfg.Chance == nil {
+		t.cfg.Chance = func() float64 { return 0.5 }
+	}
+	t.policies = policies{app: t.cfg.Policy, topic: cfg.TopicPolicy, node: map[string]*dlq.Policy{}}
+	for _, info := range cfg.Program.Infos {
+		if info != nil && info.Policy != nil {
+			t.policies.node[info.Name] = info.Policy
+		}
+	}
+	t.sender = t.node.Out.(*sender)
+	t.sender.task = t
+	t.node.StreamTime = -1
+	if cfg.KeepPartial {
+		t.node.Partial = t.keepPartial
+	}
+	if cfg.Twice {
+		t.twice = &twice{}
+	}
+	if err := t.openInputs(inputs); err != nil {
+		return nil, err
+	}
+	if err := t.openDeadLetters(); err != nil {
+		return nil, err
+	}
+	if err := t.openStores(); err != nil {
+		return nil, err
+	}
+	t.nextTimers()
+	return t, nil
+}
+
+func (t *Task) openInputs(inputs []record.TopicPartition) error {
+	for _, tp := range inputs {
+		src := t.prog.Sources[tp.Topic]
+		if src == nil {
+			return fmt.Errorf("task %s: no source reads %s", t.ID, tp)
+		}
+		t.inputs = append(t.inputs, &input{tp: tp, src: src, end: -1, time: -1, idleSince: -1})
+	}
+	slices.SortFunc(t.inputs, func(a, b *input) int {
+		return cmp.Or(cmp.Compare(a.tp.Topic, b.tp.Topic), cmp.Compare(a.tp.Partition, b.tp.Partition))
+	})
+	for _, p := range t.inputs {
+		p.head = new(record.Raw)
+		if len(t.inputs) == 1 {
+			p.head = &t.node.Input.Raw
+		}
+	}
+	return nil
+}
+
+func (t *Task) openDeadLetters() error {
+	if t.cfg.DeadLetters == "" {
+		return nil
+	}
+	var err error
+	if t.dlq, err = t.cfg.Out.Dest(t.cfg.DeadLetters); err != nil {
+		return fmt.Errorf("task %s: dead letters: %w", t.ID, err)
+	}
+	info := t.cfg.Out.dests[t.dlq].info
+	t.dlqParts, t.dlqLimit = info.Partitions, info.MaxRecordBytes
+	return nil
+}
+
+func (t *Task) nextTimers() {
+	t.timers = timerTimes{math.MaxInt64, math.MaxInt64}
+	if t.prog.Timers != nil {
+		t.timers.stream, t.timers.wall = t.prog.Timers.Next()
+	}
+}
+
+// Seek sets where a partition is read from: the committed offset and the metadata committed with it.
+func (t *Task) Seek(tp record.TopicPartition, offset int64, metadata string) error {
+	p := t.input(tp)
+	if p == nil {
+		return fmt.Errorf("task %s: %s is not an input", t.ID, tp)
+	}
+	m, err := decodeMetadata(metadata)
+	p.rewind(offset, m.Time)
+	p.committed = offset
+	p.savedTime = m.Time
+	p.applied = inputMark{offset, m.Time}
+	t.node.StreamTime = max(t.node.StreamTime, m.Time)
+	return err
+}
+
+func (t *Task) input(tp record.TopicPartition) *input {
+	for _, p := range t.inputs {
+		if p.tp == tp {
+			return p
+		}
+	}
+	return nil
+}
+
+// Inputs lists the partitions that the task reads.
+func (t *Task) Inputs() []record.TopicPartition {
+	tps := make([]record.TopicPartition, len(t.inputs))
+	for i, p := range t.inputs {
+		tps[i] = p.tp
+	}
+	return tps
+}
+
+// Deliver puts batches into the inbox of a partition. next is where fetching goes on, end the high watermark or −1.
+func (t *Task) Deliver(tp record.TopicPartition, batches []Batch, next, end int64) {
+	p := t.input(tp)
+	if p == nil {
+		for _, b := range batches {
+			b.Release()
+		}
+		return
+	}
+	p.deliver(batches, next, end)
+}
+
+// Position returns the offset after the last record of tp whose unit has ended.
+func (t *Task) Position(tp record.TopicPartition) int64 { return t.input(tp).position }
+
+// InboxBytes returns what waits in the inbox of a partition.
+func (t *Task) InboxBytes(tp record.TopicPartition) int { return t.input(tp).bytes }
+
+// Close ends the task: its inboxes are released and its program is closed.
+func (t *Task) Close() error {
+	for _, p := range t.inputs {
+		p.clear()
+	}
+	if t.prog.Close != nil {
+		if err := t.prog.Close(); err != nil {
+			return fmt.Errorf("task %s: close: %w", t.ID, err)
+		}
+	}
+	return nil
+}
