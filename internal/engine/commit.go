@@ -16,7 +16,7 @@ type Offset struct {
 
 // TaskStore is a store of a task with the places where its commits go.
 type TaskStore struct {
-	Store     Store
+	Store     state.Store
 	Space     state.Space
 	Changelog string // topic; "": none
 	Next      int64  // offset of the changelog that the engine's state ends before
@@ -86,7 +86,7 @@ func (t *Task) openStores() error {
 
 // needsCommit tells whether a commit would change anything.
 func (t *Task) needsCommit() bool {
-	if t.worked {
+	if t.worked || t.commit.row.unit.kind == unitRow {
 		return true
 	}
 	for _, p := range t.inputs {
@@ -147,36 +147,45 @@ func (t *Task) guardedRows() (err error) {
 			err = t.panicked(p)
 		}
 	}()
-	n := t.node
-	for _, e := range t.prog.Emitters {
-		for {
-			row, err := e.Next()
+	if t.unit.kind == unitRow {
+		if err := t.runRow(t.unit.drain); err != nil {
+			return err
+		}
+	}
+	for _, d := range t.prog.Drains {
+		for d.Noted() > 0 {
+			ok, err := d.Take()
 			if err != nil {
-				return err
+				return fmt.Errorf("rows of %s: %w", d.Info().Name, err)
 			}
-			if row == nil {
+			if !ok {
 				break
 			}
-			t.unit.kind, t.unit.row = unitRow, row
-			saved := n.Input
-			n.Input = row.Input()
-			t.sender.sent = 0
-			err = t.runTwice(row.Emit)
-			n.Input = saved
-			if err != nil {
-				return err
-			}
-			n.Units.Commit()
-			row.Drop()
-			t.Counts.Emissions++
-			t.unit.kind, t.unit.row = unitNone, nil
-			t.retry, t.partial, t.sequence = parked{}, 0, 0
-			if err := t.cfg.Out.flushRipe(); err != nil {
+			if err := t.runRow(d); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// runRow sends the current row of an emission buffer on.
+func (t *Task) runRow(d Drain) error {
+	n := t.node
+	t.unit.kind, t.unit.drain = unitRow, d
+	saved := n.Input
+	n.Input, n.At = noInput(0), d.Info()
+	t.sender.sent = 0
+	err := t.runTwice(d.Emit)
+	n.Input = saved
+	if err != nil {
+		return err
+	}
+	n.Units.Commit()
+	t.Counts.Emissions++
+	t.unit.kind, t.unit.drain = unitNone, nil
+	t.retry, t.partial, t.sequence = parked{}, 0, 0
+	return t.cfg.Out.flushRipe()
 }
 
 // freeze fixes what the running commit of the task holds: positions, dirty keys, changelog records.
@@ -192,7 +201,7 @@ func (t *Task) freeze() error {
 		if c.batch == nil {
 			c.batch = s.Space.Batch()
 		}
-		var log Changelog
+		var log state.Changelog
 		if c.logs[i] != nil {
 			log = c.logs[i]
 		}

@@ -4,17 +4,16 @@ import (
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/internal/record"
-	"github.com/oxbow-streams/oxbow/state"
 )
 
 // Program is a sub-topology made ready for one task: what the task runs.
 type Program struct {
-	Node     *node.Task
-	Sources  map[string]node.Source // by topic
-	Infos    []*node.Info           // some may be nil
-	Stores   []TaskStore
-	Emitters []Emitter // in topological order
-	Timers   Timers    // nil: no punctuation
+	Node    *node.Task
+	Sources map[string]node.Source // by topic
+	Infos   []*node.Info           // some may be nil
+	Stores  []TaskStore
+	Drains  []Drain // emission buffers in topological order
+	Timers  Timers  // nil: no punctuation
 	// Path names the nodes from a source to a node, for dead letters. It may be nil.
 	Path func(node string) []string
 	// Close is called once, when the task ends. It may be nil.
@@ -55,34 +54,11 @@ func (p *policies) of(f *dlq.Failure, topic string) *dlq.Policy {
 	return p.app
 }
 
-// Emitter holds rows of a table that go downstream at the next commit.
-type Emitter interface {
-	// Next returns the oldest row that waits, nil if there is none. It stays until it is dropped.
-	Next() (Row, error)
-}
-
-// Row is one waiting row: a unit.
-type Row interface {
-	// Input is what a dead letter shows: the coordinates of the record that the row comes from, and the row's bytes.
-	Input() node.Input
-	// Emit sends the row on.
+// Drain empties the emission buffer of one table row by row. A row that was taken stays the current one until the next is.
+type Drain interface {
+	Info() *node.Info
+	Noted() int
+	Take() (ok bool, err error)
 	Emit() error
-	// Drop ends the row, sent or not.
-	Drop()
-}
-
-// Store is what a task sees of a store, whatever its types.
-type Store interface {
-	record.Undoer
-	Name() string
-	DirtyBytes() int
-	Freeze(b state.Batch, log Changelog) error
-	Applied()
-	Reset()
-	Close() error
-}
-
-// Changelog takes what a commit writes to a changelog topic.
-type Changelog interface {
-	Append(time int64, key, value []byte, h record.Headers) error
+	Row() record.Raw
 }

@@ -27,7 +27,7 @@ type unit struct {
 	kind     unitKind
 	input    *input
 	timer    Punctuation
-	row      Row
+	drain    Drain // its current row
 	enforced bool
 }
 
@@ -126,9 +126,6 @@ func (t *Task) endFailed(a dlq.Action) {
 			t.Counts.DeadLettered++
 		}
 		t.passed(t.unit.input)
-	case unitRow:
-		t.unit.row.Drop()
-		fallthrough
 	default:
 		t.retry, t.unit.kind, t.sequence = parked{}, unitNone, 0
 	}
@@ -171,9 +168,16 @@ func (t *Task) inputOf() node.Input {
 		return node.Input{Coordinates: record.Coordinates{TopicPartition: p.tp, Offset: p.head.Offset}, Raw: *p.head,
 			Origin: t.node.Input.Origin}
 	case unitRow:
-		return t.unit.row.Input()
+		return rowInput(t.unit.drain.Row())
 	}
 	return noInput(t.unit.timer.Time())
+}
+
+// rowInput is the input of a unit that no single record stands behind: a row, with its bytes.
+func rowInput(r record.Raw) node.Input {
+	in := noInput(r.Time)
+	in.Raw = r
+	return in
 }
 
 func noInput(time int64) node.Input {
