@@ -13,28 +13,12 @@ type Program struct {
 	Infos   []*node.Info           // some may be nil
 	Stores  []TaskStore
 	Drains  []Drain // emission buffers in topological order
-	Timers  Timers  // nil: no punctuation
 	// Path names the nodes from a source to a node, for dead letters. It may be nil.
 	Path func(node string) []string
 	// Close is called once, when the task ends. It may be nil.
 	Close func() error
 	// PassThrough, if not empty, names the topic that every record goes to unchanged, with nothing else happening to it.
 	PassThrough string
-}
-
-// Timers are the punctuations of a task.
-type Timers interface {
-	// Next returns the stream time and the wall time at which the next one is due, math.MaxInt64 for none.
-	Next() (stream, wall int64)
-	// Due makes a punctuation that is due the current one and moves it to its next time.
-	Due(stream, wall int64) (Punctuation, bool)
-}
-
-// Punctuation is one call of a user's punctuator: a unit.
-type Punctuation interface {
-	Info() *node.Info
-	Time() int64
-	Fire() error
 }
 
 // Defaults that apply where neither node nor topic has a policy.

@@ -8,7 +8,7 @@ func (t *Task) punctuateStream() error { return t.punctuate(-1 << 63) }
 
 // punctuateWall fires what is due by wall time, and by stream time.
 func (t *Task) punctuateWall(now int64) error {
-	if now < t.timers.wall && t.node.StreamTime < t.timers.stream {
+	if now < t.node.Timers.Wall && t.node.StreamTime < t.node.Timers.Stream {
 		return nil
 	}
 	for t.parked == nil {
@@ -37,9 +37,8 @@ func (t *Task) guardedPunctuation(now int64) (err error) {
 func (t *Task) punctuate(wall int64) error {
 	for {
 		if t.unit.kind != unitPunctuation {
-			p, ok := t.prog.Timers.Due(t.node.StreamTime, wall)
-			if !ok {
-				t.nextTimers()
+			p := t.node.Timers.Due(t.node.StreamTime, wall)
+			if p == nil {
 				return nil
 			}
 			t.unit.kind, t.unit.timer = unitPunctuation, p

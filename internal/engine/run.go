@@ -38,7 +38,7 @@ func (t *Task) guarded(limit int) (err error) {
 			err = t.panicked(p)
 		}
 	}()
-	if t.unit.kind == unitPunctuation || t.node.StreamTime >= t.timers.stream {
+	if t.unit.kind == unitPunctuation || t.node.StreamTime >= t.node.Timers.Stream {
 		if err := t.punctuateStream(); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (t *Task) runOne(p *input, limit int) error {
 		}
 		units.Commit()
 		t.completed(p)
-		if t.node.StreamTime >= t.timers.stream {
+		if t.node.StreamTime >= t.node.Timers.Stream {
 			if err := t.punctuateStream(); err != nil {
 				return err
 			}
@@ -129,7 +129,7 @@ func (t *Task) runMany(limit int) error {
 		}
 		t.node.Units.Commit()
 		t.completed(p)
-		if t.node.StreamTime >= t.timers.stream {
+		if t.node.StreamTime >= t.node.Timers.Stream {
 			if err := t.punctuateStream(); err != nil {
 				return err
 			}
@@ -222,10 +222,10 @@ func (t *Task) Ready(now int64) (bool, int64) {
 	if t.parked != nil {
 		return now >= t.parked.until, t.parked.until
 	}
-	if now >= t.timers.wall {
+	if now >= t.node.Timers.Wall {
 		return true, now
 	}
-	next := t.timers.wall
+	next := t.node.Timers.Wall
 	filled, waits := false, false
 	for _, p := range t.inputs {
 		if !p.empty() {

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/oxbow-streams/oxbow/dlq"
@@ -57,17 +56,14 @@ type Task struct {
 	parked   *parked // the unit waits
 	retry    parked  // the unit runs again
 	twice    *twice
-	partial  int // letters and skips of the running unit under KeepPartial
-	sequence int // letters of the running unit
-	timers   timerTimes
+	partial  int                          // letters and skips of the running unit under KeepPartial
+	sequence int                          // letters of the running unit
 	n        int                          // records ended in the running call of Run
 	worked   bool                         // something other than a record was done since the last commit
 	marked   map[record.Coordinates]error // what a broker refused of these records' outputs
 
 	commit taskCommit
 }
-
-type timerTimes struct{ stream, wall int64 }
 
 // NewTask makes a task that reads the given partitions. Each position must be set by [Task.Seek] before the first run.
 func NewTask(cfg TaskConfig, inputs []record.TopicPartition) (*Task, error) {
@@ -102,7 +98,7 @@ func NewTask(cfg TaskConfig, inputs []record.TopicPartition) (*Task, error) {
 	if err := t.openStores(); err != nil {
 		return nil, err
 	}
-	t.nextTimers()
+	t.node.Timers.Refresh()
 	return t, nil
 }
 
@@ -137,13 +133,6 @@ func (t *Task) openDeadLetters() error {
 	info := t.cfg.Out.dests[t.dlq].info
 	t.dlqParts, t.dlqLimit = info.Partitions, info.MaxRecordBytes
 	return nil
-}
-
-func (t *Task) nextTimers() {
-	t.timers = timerTimes{math.MaxInt64, math.MaxInt64}
-	if t.prog.Timers != nil {
-		t.timers.stream, t.timers.wall = t.prog.Timers.Next()
-	}
 }
 
 // Seek sets where a partition is read from: the committed offset and the metadata committed with it.

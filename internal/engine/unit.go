@@ -26,7 +26,7 @@ const (
 type unit struct {
 	kind     unitKind
 	input    *input
-	timer    Punctuation
+	timer    *node.Timer
 	drain    Drain // its current row
 	enforced bool
 }

@@ -28,6 +28,8 @@ type Task struct {
 	Partial func(f *dlq.Failure) error
 	// CommitRequested is set by a processor that asked for an early commit.
 	CommitRequested bool
+	// Timers are the task's punctuations.
+	Timers Timers
 }
 
 // Input names the record in work and holds it as it was fetched.
