@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -151,6 +152,38 @@ func TestBrokerLost(t *testing.T) {
 		c.Produce(t, numbered("replicated", 100, 200)...)
 		if got := brokers.Last(c.Read(t, "replicated")); len(got) != 200 || got["199"] != "39601" {
 			t.Errorf("%d keys, 199 is %q", len(got), got["199"])
+		}
+	})
+}
+
+// Acknowledged records and committed offsets outlive a bounce, and clients find their way back.
+func TestBounce(t *testing.T) {
+	brokers.Run(t, brokers.Options{Bounced: true}, func(t *testing.T, c *brokers.Cluster) {
+		c.CreateTopic(t, "bounced", 2)
+		addrs := slices.Clone(c.Addrs)
+		for round := range 3 {
+			c.Produce(t, numbered("bounced", 50*round, 50*round+50)...)
+			member := c.NewClient(t, kgo.ConsumerGroup("readers"), kgo.ConsumeTopics("bounced"), kgo.DisableAutoCommit(),
+				kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+			for n := 0; n < 50; { // the others were committed
+				fetches := member.PollFetches(t.Context())
+				n += fetches.NumRecords()
+				if err := member.CommitRecords(t.Context(), fetches.Records()...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			member.Close()
+			c.Bounce(t, 0)
+			if n := len(c.Read(t, "bounced")); n != 50*(round+1) {
+				t.Fatalf("round %d: %d records", round, n)
+			}
+			committed := c.GroupOffsets(t, "readers")["bounced"]
+			if sum := committed[0].Offset + committed[1].Offset; sum != int64(50*(round+1)) {
+				t.Fatalf("round %d: committed %v", round, committed)
+			}
+		}
+		if c.Fake != nil && !slices.Equal(c.Fake.ListenAddrs(), addrs) {
+			t.Errorf("the brokers moved from %v to %v", addrs, c.Fake.ListenAddrs())
 		}
 	})
 }

@@ -24,7 +24,7 @@ type Options struct {
 	Brokers int
 
 	// Shared lets real-lane scenarios of the test binary use one broker, which saves two seconds each. The binary's
-	// TestMain must call [Main]. It cannot be combined with Brokers or Real, nor with killing brokers.
+	// TestMain must call [Main]. It cannot be combined with Brokers, Real or Bounced.
 	Shared bool
 
 	// Real is for the real lane: properties, a secure listener. Its Brokers field is set from the above.
@@ -32,6 +32,9 @@ type Options struct {
 
 	// Fake is for the fake lane.
 	Fake []kfake.Opt
+
+	// Bounced says that the scenario calls [Cluster.Bounce]: the fake cluster then keeps its data on disk.
+	Bounced bool
 }
 
 // Cluster is the brokers of one run of a scenario.
@@ -44,13 +47,16 @@ type Cluster struct {
 
 	client *kgo.Client // partitions by key, as Java's default
 	manual *kgo.Client // partitions by Record.Partition
+
+	options  Options
+	fakeOpts []kfake.Opt
 }
 
 // Run runs scenario as the sub-test fake, and as the sub-test real where real brokers are required.
 func Run(t *testing.T, o Options, scenario func(t *testing.T, c *Cluster)) {
 	t.Helper()
-	if o.Shared && (o.Brokers > 1 || o.Real.Secure || len(o.Real.Properties)+len(o.Real.Features) > 0) {
-		t.Fatal("brokers: Options.Shared is for one broker without settings: leave it out to have a cluster alone")
+	if o.Shared && (o.Bounced || o.Brokers > 1 || o.Real.Secure || len(o.Real.Properties)+len(o.Real.Features) > 0) {
+		t.Fatal("brokers: Options.Shared is for one broker without settings that nobody ends: leave it out to have a cluster alone")
 	}
 	o.Brokers = max(o.Brokers, 1)
 	t.Run(string(Fake), func(t *testing.T) { scenario(t, StartFake(t, o)) })
@@ -63,12 +69,16 @@ func Run(t *testing.T, o Options, scenario func(t *testing.T, c *Cluster)) {
 func StartFake(t *testing.T, o Options) *Cluster {
 	t.Helper()
 	opts := append([]kfake.Opt{kfake.NumBrokers(max(o.Brokers, 1))}, o.Fake...)
+	if o.Bounced {
+		opts = append(opts, kfake.DataDir(t.TempDir()))
+	}
 	fake, err := kfake.NewCluster(opts...)
 	if err != nil {
 		t.Fatalf("brokers: kfake: %v", err)
 	}
-	t.Cleanup(fake.Close)
-	return connect(t, &Cluster{Lane: Fake, Addrs: fake.ListenAddrs(), Fake: fake})
+	c := &Cluster{Lane: Fake, Addrs: fake.ListenAddrs(), Fake: fake, options: o, fakeOpts: opts}
+	t.Cleanup(func() { c.Fake.Close() })
+	return connect(t, c)
 }
 
 // StartReal starts a Kafka cluster that ends with the test, or takes the shared one.
@@ -80,7 +90,7 @@ func StartReal(t *testing.T, o Options) *Cluster {
 	}
 	o.Real.Brokers = max(o.Brokers, 1)
 	real := realkafka.Start(t, o.Real)
-	return connect(t, &Cluster{Lane: Real, Addrs: real.Addrs(), Real: real})
+	return connect(t, &Cluster{Lane: Real, Addrs: real.Addrs(), Real: real, options: o})
 }
 
 func connect(t *testing.T, c *Cluster) *Cluster {
