@@ -1,8 +1,9 @@
 package topology
 
 import (
+	"regexp"
+
 	"github.com/oxbow-streams/oxbow/dlq"
-	"github.com/oxbow-streams/oxbow/internal/node"
 )
 
 // Kind is what a node is in a description: where records come from, what works on them, where they go.
@@ -20,35 +21,43 @@ type Node struct {
 	ID       int
 	Name     string
 	Kind     Kind
+	Sub      int // number of its sub-topology
 	Parents  []*Node
-	Children []*Node // in the order in which they were attached
+	Children []*Node // in the order in which they were written (G4)
 	Stores   []string
-	Topics   []string // of a source; of a sink exactly one, none if it is chosen per record
-	OnError  *dlq.Policy
-	Site     string // file:line of the call that made it
+
+	// Topics of a source; of a sink exactly one, none if it is chosen per record. They are named as in a description: internal
+	// ones without the application's id, see [Topology.TopicName].
+	Topics  []string
+	Pattern *regexp.Regexp // of a source that reads every topic that matches
+	Offset  OffsetReset    // of a source
+	// Plain says of a source or sink that bytes pass it unchanged: its serdes add nothing, timestamps are the records' own, and
+	// partitions are chosen by the key's hash.
+	Plain bool
+
+	OnError *dlq.Policy
+	Site    string // file:line of the call that made it
 
 	// Wire makes the typed node for one task: it takes the nodes after it from in (they are wired first) and hands itself to its
 	// parents by [Instance.Attach], or to the task as a source by [Instance.AddSource].
 	Wire func(in *Instance, self *Node) error
 }
 
-// Instance is a sub-topology made ready for one task.
-type Instance struct {
-	Task    *node.Task
-	Sources map[string]node.Source // by topic
-	Stores  map[string]any         // state.Store
-	Infos   []*node.Info           // by Node.ID; nil for nodes of other sub-topologies
-
-	after map[int][]any // Node.ID → Proc of each child, in order
+// NewSource makes a source node.
+func NewSource(name string, s *SourceSpec, wire func(in *Instance, self *Node) error) *Node {
+	return &Node{Name: name, Kind: KindSource, Topics: s.Topics, Pattern: s.Pattern, Offset: s.Offset, Wire: wire}
 }
 
-// Attach puts proc, a node.Proc of the parent's output types, behind parent. Wiring goes from the last node to the first, so
-// what is attached later stands earlier.
-func (in *Instance) Attach(parent *Node, proc any) {
-	in.after[parent.ID] = append([]any{proc}, in.after[parent.ID]...)
+// NewProcessor makes a node that works on records.
+func NewProcessor(name string, wire func(in *Instance, self *Node) error) *Node {
+	return &Node{Name: name, Kind: KindProcessor, Wire: wire}
 }
 
-// After returns what is attached behind n as one Proc.
-func After[K, V any](in *Instance, n *Node) node.Proc[K, V] {
-	return node.Join[K, V](in.after[n.ID])
+// NewSink makes a node that writes to a topic, or, without one, to topics chosen per record.
+func NewSink(name, topic string, wire func(in *Instance, self *Node) error) *Node {
+	n := &Node{Name: name, Kind: KindSink, Wire: wire}
+	if topic != "" {
+		n.Topics = []string{topic}
+	}
+	return n
 }

@@ -46,7 +46,9 @@ func (in *Input) appendOrigin(dst []byte) []byte {
 // NewRepartitionSource is [NewSource] for a repartition topic: it takes the origin off the headers.
 func NewRepartitionSource[K, V any](t *Task, at *Info, key serde.Serde[K], value serde.Serde[V],
 	next Proc[K, V]) Source {
-	return &source[K, V]{task: t, at: at, key: key, value: value, next: next, repartition: true}
+	s := newSource(t, at, key, value, nil, next)
+	s.repartition = true
+	return s
 }
 
 // cutOrigin takes the last header off h if it is the origin. The result aliases h.

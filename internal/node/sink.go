@@ -7,39 +7,97 @@ import (
 	"github.com/oxbow-streams/oxbow/stream/serde"
 )
 
-// Sink encodes records and writes them to one topic. partition chooses among n partitions; nil leaves it to the key's hash.
+// Partition chooses among n partitions; [ByKey] leaves it to the key's hash.
+type Partition[K, V any] func(r *Rec[K, V], n int32) int32
+
+// Sink encodes records and writes them to one topic. partition is nil for the key's hash.
 func Sink[K, V any](t *Task, at *Info, topic string, d Dest, key serde.Serde[K], value serde.Serde[V],
-	partition func(k K, v V, n int32) int32) Proc[K, V] {
-	var kbuf, vbuf []byte
+	partition Partition[K, V]) Proc[K, V] {
+	enc := newEncoder(t, at, key, value, partition)
+	return func(r *Rec[K, V]) error { return enc.send(r, topic, d) }
+}
+
+// SinkTo writes each record to the topic that choose names.
+func SinkTo[K, V any](t *Task, at *Info, choose func(r *Rec[K, V]) (string, error), key serde.Serde[K], value serde.Serde[V],
+	partition Partition[K, V]) Proc[K, V] {
+	enc := newEncoder(t, at, key, value, partition)
+	dests := map[string]Dest{}
 	return func(r *Rec[K, V]) error {
 		t.At = at
-		var k, v []byte
-		var err error
-		if !r.NullKey {
-			if kbuf, err = key.Append(kbuf[:0], r.Key); err != nil {
-				return t.fail(&dlq.Failure{Stage: dlq.StageSerializeKey, Node: at.Name, Topic: topic, Err: err})
+		topic, err := choose(r)
+		if err != nil {
+			at.Stats.In++
+			return t.userError(at, err)
+		}
+		d, ok := dests[topic]
+		if !ok {
+			if d, err = t.Out.Dest(topic); err != nil {
+				return enc.failed(err, topic)
 			}
-			k = notNil(kbuf)
+			dests[topic] = d
 		}
-		if !r.Null {
-			if vbuf, err = value.Append(vbuf[:0], r.Value); err != nil {
-				return t.fail(&dlq.Failure{Stage: dlq.StageSerializeValue, Node: at.Name, Topic: topic, Err: err})
-			}
-			v = notNil(vbuf)
-		}
-		p := ByKey
-		if partition != nil {
-			p = partition(r.Key, r.Value, t.Out.Partitions(d))
-		}
-		if err = t.Out.Send(d, p, r.Time, k, v, r.Headers); err == nil {
-			return nil
-		}
-		if f := (*dlq.Failure)(nil); errors.As(err, &f) {
-			f.Node, f.Topic = at.Name, topic
-			return t.fail(f)
-		}
-		return err
+		return enc.send(r, topic, d)
 	}
+}
+
+// encoder turns the records of a sink into bytes.
+type encoder[K, V any] struct {
+	task       *Task
+	at         *Info
+	key        serde.Serde[K]
+	value      serde.Serde[V]
+	isNullKey  func(K) bool
+	isNull     func(V) bool
+	partition  Partition[K, V]
+	kbuf, vbuf []byte
+}
+
+func newEncoder[K, V any](t *Task, at *Info, key serde.Serde[K], value serde.Serde[V],
+	partition Partition[K, V]) *encoder[K, V] {
+	e := &encoder[K, V]{task: t, at: at, key: key, value: value, partition: partition}
+	if n, ok := key.(serde.Nullable[K]); ok {
+		e.isNullKey = n.IsNull
+	}
+	if n, ok := value.(serde.Nullable[V]); ok {
+		e.isNull = n.IsNull
+	}
+	return e
+}
+
+func (e *encoder[K, V]) send(r *Rec[K, V], topic string, d Dest) (err error) {
+	t := e.task
+	t.At = e.at
+	e.at.Stats.In++
+	var k, v []byte
+	if !r.NullKey && (e.isNullKey == nil || !e.isNullKey(r.Key)) {
+		if e.kbuf, err = e.key.Append(e.kbuf[:0], r.Key); err != nil {
+			return t.fail(&dlq.Failure{Stage: dlq.StageSerializeKey, Node: e.at.Name, Topic: topic, Err: err})
+		}
+		k = notNil(e.kbuf)
+	}
+	if !r.Null && (e.isNull == nil || !e.isNull(r.Value)) {
+		if e.vbuf, err = e.value.Append(e.vbuf[:0], r.Value); err != nil {
+			return t.fail(&dlq.Failure{Stage: dlq.StageSerializeValue, Node: e.at.Name, Topic: topic, Err: err})
+		}
+		v = notNil(e.vbuf)
+	}
+	p := ByKey
+	if e.partition != nil {
+		p = e.partition(r, t.Out.Partitions(d))
+	}
+	if err = t.Out.Send(d, p, r.Time, k, v, r.Headers); err != nil {
+		return e.failed(err, topic)
+	}
+	return nil
+}
+
+// failed gives a failure of the output its place.
+func (e *encoder[K, V]) failed(err error, topic string) error {
+	if f := (*dlq.Failure)(nil); errors.As(err, &f) {
+		f.Node, f.Topic = e.at.Name, topic
+		return e.task.fail(f)
+	}
+	return err
 }
 
 func notNil(b []byte) []byte {

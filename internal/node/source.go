@@ -1,6 +1,8 @@
 package node
 
 import (
+	"fmt"
+
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/stream/serde"
@@ -15,46 +17,94 @@ type Source interface {
 	Process(r *record.Raw, time int64) error
 }
 
+// Extract finds the timestamp of a record. rec is the decoded record with its own timestamp; partitionTime is −1 for none.
+type Extract[K, V any] func(rec *Rec[K, V], partitionTime int64) (int64, error)
+
 type source[K, V any] struct {
-	task  *Task
-	at    *Info
-	key   serde.Serde[K]
-	value serde.Serde[V]
-	next  Proc[K, V]
-	rec   Rec[K, V]
+	task     *Task
+	at       *Info
+	key      serde.Serde[K]
+	value    serde.Serde[V]
+	seesNull bool // the value's type holds null itself
+	seesNone bool // the key's
+	extract  Extract[K, V]
+	next     Proc[K, V]
+	rec      Rec[K, V]
 
 	repartition bool // the last header may be an origin
 }
 
-// NewSource decodes the records of a topic for next.
+// NewSource decodes the records of a topic for next. Their timestamps are their own.
 func NewSource[K, V any](t *Task, at *Info, key serde.Serde[K], value serde.Serde[V], next Proc[K, V]) Source {
-	return &source[K, V]{task: t, at: at, key: key, value: value, next: next}
+	return newSource(t, at, key, value, nil, next)
 }
 
-func (s *source[K, V]) Time(r *record.Raw, partitionTime int64) (int64, error) { return r.Time, nil }
+// NewTimedSource is [NewSource] with timestamps that are extracted.
+func NewTimedSource[K, V any](t *Task, at *Info, key serde.Serde[K], value serde.Serde[V], extract Extract[K, V],
+	next Proc[K, V]) Source {
+	return newSource(t, at, key, value, extract, next)
+}
+
+func newSource[K, V any](t *Task, at *Info, key serde.Serde[K], value serde.Serde[V], extract Extract[K, V],
+	next Proc[K, V]) *source[K, V] {
+	_, seesNone := key.(serde.Nullable[K])
+	_, seesNull := value.(serde.Nullable[V])
+	return &source[K, V]{task: t, at: at, key: key, value: value, seesNone: seesNone, seesNull: seesNull, extract: extract,
+		next: next}
+}
+
+func (s *source[K, V]) Time(r *record.Raw, partitionTime int64) (int64, error) {
+	time := r.Time
+	if s.extract != nil {
+		s.task.At = s.at
+		if err := s.decode(r); err != nil {
+			return 0, err
+		}
+		s.rec.Time = r.Time
+		var err error
+		if time, err = s.extract(&s.rec, partitionTime); err != nil {
+			return 0, &dlq.Failure{Stage: dlq.StageTimestamp, Node: s.at.Name, Err: err}
+		}
+	}
+	if time < 0 {
+		return 0, &dlq.Failure{Stage: dlq.StageTimestamp, Node: s.at.Name,
+			Err: fmt.Errorf("timestamp %d is negative: set one when producing, or extract one with Timestamps", time)}
+	}
+	return time, nil
+}
 
 func (s *source[K, V]) Process(r *record.Raw, time int64) error {
 	s.task.At = s.at
-	headers := r.Headers
+	s.at.Stats.In++
 	s.task.Input.Origin = nil
-	if s.repartition {
-		headers, s.task.Input.Origin = cutOrigin(headers)
+	if err := s.decode(r); err != nil {
+		return err
 	}
+	s.rec.Time = time
+	if s.repartition {
+		s.rec.Headers, s.task.Input.Origin = cutOrigin(r.Headers)
+	}
+	return s.next(&s.rec)
+}
+
+func (s *source[K, V]) decode(r *record.Raw) (err error) {
 	rec := &s.rec
-	rec.NullKey, rec.Null = r.Key == nil, r.Value == nil
-	var err error
-	if rec.NullKey {
+	if r.Key == nil {
 		var zero K
-		rec.Key = zero
+		rec.Key, rec.NullKey = zero, !s.seesNone
 	} else if rec.Key, err = s.key.Decode(r.Key); err != nil {
 		return &dlq.Failure{Stage: dlq.StageDeserializeKey, Node: s.at.Name, Err: err}
+	} else {
+		rec.NullKey = false
 	}
-	if rec.Null {
+	if r.Value == nil {
 		var zero V
-		rec.Value = zero
+		rec.Value, rec.Null = zero, !s.seesNull
 	} else if rec.Value, err = s.value.Decode(r.Value); err != nil {
 		return &dlq.Failure{Stage: dlq.StageDeserializeValue, Node: s.at.Name, Err: err}
+	} else {
+		rec.Null = false
 	}
-	rec.Time, rec.Headers = time, headers
-	return s.next(rec)
+	rec.Headers = r.Headers
+	return nil
 }

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"context"
 	"errors"
+	"time"
 
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/record"
@@ -26,6 +28,10 @@ type Task struct {
 	// Partial, if set, is asked about a Failure at the node where it happened: nil means that the record ends there and keeps
 	// the effects it had (the option KeepPartial).
 	Partial func(f *dlq.Failure) error
+	// Context is what the contexts of fallible functions are made of, nil for none.
+	Context context.Context
+	// CallTimeout is how long a call of a fallible function may take, 0 for no limit.
+	CallTimeout time.Duration
 	// CommitRequested is set by a processor that asked for an early commit.
 	CommitRequested bool
 	// Timers are the task's punctuations.

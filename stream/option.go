@@ -1,0 +1,231 @@
+package stream
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/oxbow-streams/oxbow/dlq"
+	"github.com/oxbow-streams/oxbow/stream/serde"
+	"github.com/oxbow-streams/oxbow/topology"
+)
+
+// Options are typed by role: a step takes those that mean something to it, and the compiler refuses the others.
+type (
+	// NodeOption is for steps without state: [Named], [OnError].
+	NodeOption interface{ node(*settings) }
+	// SourceOption is for streams read from topics: [Named], [OnError], [Timestamps], [Offset].
+	SourceOption interface{ source(*settings) }
+	// TableOption is for tables read from topics: those of a source, and those of a store.
+	TableOption interface{ table(*settings) }
+	// SinkOption is for topics written to: [Named], [OnError], [WithKey], [WithValue], [Partitioner].
+	SinkOption interface{ sink(*settings) }
+	// TopicOption is for repartition topics and what may need one: [Named], [OnError], [WithKey], [WithValue], [Partitions],
+	// [Partitioner].
+	TopicOption interface{ topic(*settings) }
+	// StoreOption is for stores of processors: [InMemory], [NoChangelog].
+	StoreOption interface{ store(*settings) }
+	// AggOption is for tables that are computed: [Named], [OnError], [As], [WithKey], [WithValue], [InMemory], [NoChangelog],
+	// [EmitDeduped], [EmitEvery].
+	AggOption interface{ agg(*settings) }
+	// JoinOption is for joins: [Named], [OnError], [WithKey], [WithValue] (of the stream, where it is repartitioned).
+	JoinOption interface{ join(*settings) }
+)
+
+// settings are what the options of one call say.
+type settings struct {
+	site   string
+	call   string // name of the function, for faults
+	name   string
+	store  string
+	policy *dlq.Policy
+
+	key, value typedSerde
+
+	inMemory, noChangelog bool
+	materialized          bool // a store option was given
+	emit                  emit
+	partitions            int
+	partitioner           typed // of func(Record[K, V], int) int
+	timestamps            typed // of func(Record[K, V], time.Time) (time.Time, error)
+	wallClock             bool
+	partitionTime         bool
+	offset                topology.OffsetReset
+}
+
+// typed is a value of an option whose type is checked at Build.
+type typed struct {
+	value any
+	what  string // the type as a user writes it
+}
+
+type typedSerde struct {
+	serde any // serde.Serde[T]
+	of    reflect.Type
+}
+
+func start(call string) settings { return settings{site: topology.Site(), call: call} }
+
+func nodeSettings(call string, opts []NodeOption) settings {
+	s := start(call)
+	for _, o := range opts {
+		o.node(&s)
+	}
+	return s
+}
+
+func topicSettings(call string, opts []TopicOption) settings {
+	s := start(call)
+	for _, o := range opts {
+		o.topic(&s)
+	}
+	return s
+}
+
+func aggSettings(call string, opts []AggOption) settings {
+	s := start(call)
+	for _, o := range opts {
+		o.agg(&s)
+	}
+	return s
+}
+
+func joinSettings(call string, opts []JoinOption) settings {
+	s := start(call)
+	for _, o := range opts {
+		o.join(&s)
+	}
+	return s
+}
+
+// anywhere is an option that means the same for every step that has a node.
+type anywhere func(*settings)
+
+func (o anywhere) node(s *settings)   { o(s) }
+func (o anywhere) source(s *settings) { o(s) }
+func (o anywhere) table(s *settings)  { o(s) }
+func (o anywhere) sink(s *settings)   { o(s) }
+func (o anywhere) topic(s *settings)  { o(s) }
+func (o anywhere) agg(s *settings)    { o(s) }
+func (o anywhere) join(s *settings)   { o(s) }
+
+// Named gives a step its name, in descriptions, metrics and dead letters. Of a step with a repartition topic it names that
+// too: an application that runs keeps the names of its topics and stores, whatever steps are added before it.
+func Named(name string) anywhere { return func(s *settings) { s.name = name } }
+
+// OnError says what becomes of a record that fails at this step. Without it the policy of the topic or the application holds.
+func OnError(rules ...dlq.Rule) anywhere {
+	return func(s *settings) { s.policy = dlq.NewPolicy(rules...) }
+}
+
+// stored is an option about the store of a table.
+type stored func(*settings)
+
+func (o stored) agg(s *settings)   { s.materialized = true; o(s) }
+func (o stored) table(s *settings) { s.materialized = true; o(s) }
+
+// As gives a table a store with this name: it names the changelog topic, and queries find it. A table that nothing needs a
+// store for gets one by it.
+func As(store string) stored { return func(s *settings) { s.store = store } }
+
+// anyStore is an option about a store, of a table or of a processor.
+type anyStore func(*settings)
+
+func (o anyStore) agg(s *settings)   { s.materialized = true; o(s) }
+func (o anyStore) table(s *settings) { s.materialized = true; o(s) }
+func (o anyStore) store(s *settings) { o(s) }
+
+// InMemory keeps a store out of the state directory. It is restored from its changelog at every start.
+func InMemory() anyStore { return func(s *settings) { s.inMemory = true } }
+
+// NoChangelog keeps a store without a changelog topic: a task that moves or loses its disk begins with an empty one.
+func NoChangelog() anyStore { return func(s *settings) { s.noChangelog = true } }
+
+type emit uint8
+
+const (
+	// EmitDeduped sends the last update per key and commit downstream, as Kafka Streams' cached tables do. It is the default.
+	EmitDeduped emit = iota
+	// EmitEvery sends every update downstream at once.
+	EmitEvery
+)
+
+func (e emit) agg(s *settings)   { s.materialized = true; s.emit = e }
+func (e emit) table(s *settings) { s.materialized = true; s.emit = e }
+
+// serdeOption is an option that gives a serde.
+type serdeOption func(*settings)
+
+func (o serdeOption) sink(s *settings)  { o(s) }
+func (o serdeOption) topic(s *settings) { o(s) }
+func (o serdeOption) agg(s *settings)   { s.materialized = true; o(s) }
+func (o serdeOption) join(s *settings)  { o(s) }
+
+// WithKey gives the serde of the keys that the step writes to a topic or a store.
+func WithKey[K any](k serde.Serde[K]) serdeOption {
+	return func(s *settings) { s.key = typedSerde{k, reflect.TypeFor[K]()} }
+}
+
+// WithValue gives the serde of the values that the step writes to a topic or a store. Of a join with a repartitioned stream
+// they are those of the stream.
+func WithValue[V any](v serde.Serde[V]) serdeOption {
+	return func(s *settings) { s.value = typedSerde{v, reflect.TypeFor[V]()} }
+}
+
+// topicOnly is an option of repartition topics.
+type topicOnly func(*settings)
+
+func (o topicOnly) topic(s *settings) { o(s) }
+
+// Partitions fixes how many partitions the repartition topic has. Without it, it has as many as the topics around it.
+func Partitions(n int) topicOnly {
+	return func(s *settings) {
+		s.partitions = n
+		if n < 1 {
+			s.partitions = -1
+		}
+	}
+}
+
+// written is an option of topics that the application writes.
+type written func(*settings)
+
+func (o written) topic(s *settings) { o(s) }
+func (o written) sink(s *settings)  { o(s) }
+
+// Partitioner chooses the partition of each record, from 0 to partitions - 1. Without it equal keys go to equal partitions, as
+// with Java's default partitioner.
+func Partitioner[K, V any](f func(r Record[K, V], partitions int) int) written {
+	return func(s *settings) { s.partitioner = typed{f, reflect.TypeOf(f).String()} }
+}
+
+// read is an option of topics that the application reads.
+type read func(*settings)
+
+func (o read) source(s *settings) { o(s) }
+func (o read) table(s *settings)  { o(s) }
+
+// Timestamps extracts the timestamp of each record. partitionTime is the largest one of the partition so far, the zero time
+// before the first. An error sets the record aside, [Skip] drops it.
+func Timestamps[K, V any](f func(r Record[K, V], partitionTime time.Time) (time.Time, error)) read {
+	return func(s *settings) { s.timestamps = typed{f, reflect.TypeOf(f).String()} }
+}
+
+// WallClockTime takes the time of processing for the timestamp.
+func WallClockTime() read { return func(s *settings) { s.wallClock = true } }
+
+// PartitionTimeOnInvalid takes the partition's time for records whose own timestamp is negative.
+func PartitionTimeOnInvalid() read { return func(s *settings) { s.partitionTime = true } }
+
+// OffsetPolicy says where to begin in a partition for which no offset is committed.
+type OffsetPolicy = topology.OffsetReset
+
+// The policies for [Offset].
+const (
+	Earliest OffsetPolicy = topology.OffsetEarliest
+	Latest   OffsetPolicy = topology.OffsetLatest
+	// NoReset makes a missing offset an error.
+	NoReset OffsetPolicy = topology.OffsetNone
+)
+
+// Offset sets the policy of this source. Without it the application's holds.
+func Offset(p OffsetPolicy) read { return func(s *settings) { s.offset = p } }

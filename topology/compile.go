@@ -1,0 +1,253 @@
+package topology
+
+import (
+	"container/heap"
+	"fmt"
+	"slices"
+)
+
+// Compiler turns the steps of a graph into nodes. Steps call it from [Op.Write].
+type Compiler struct {
+	graph    *Graph
+	app      string
+	op       *Op // being written
+	merged   map[*Op]*Op
+	out      map[*Op]*Node
+	nodes    []*Node
+	byName   map[string]*Node
+	stores   []*Store
+	internal map[string]*Internal
+	faults   Faults
+	relaxed  map[*Op]bool
+}
+
+// Build compiles the graph. app is the application's id, the beginning of all internal topic names; without one the result
+// can only be described. All faults are returned at once, as [Faults].
+func (g *Graph) Build(app string) (*Topology, error) {
+	c := &Compiler{graph: g, app: app, out: map[*Op]*Node{}, byName: map[string]*Node{}, internal: map[string]*Internal{},
+		faults: slices.Clone(g.faults)}
+	if app != "" {
+		if err := CheckName(app); err != nil {
+			c.fault("", "application id: %v", err)
+		}
+	}
+	if len(g.ops) == 0 && len(c.faults) == 0 {
+		c.fault("", "the program has no source: begin with From or TableFrom")
+	}
+	c.mergeSources()
+	c.findRelaxed()
+	c.write()
+	c.checkSources()
+	t := c.topology()
+	t.checkFixedCounts(c)
+	if len(c.faults) > 0 {
+		return nil, c.faults
+	}
+	return t, nil
+}
+
+// Fault notes a mistake of the step being written.
+func (c *Compiler) Fault(format string, args ...any) { c.fault(c.op.Site, format, args...) }
+
+func (c *Compiler) fault(site, format string, args ...any) {
+	f := Fault{site, fmt.Sprintf(format, args...)}
+	if !slices.Contains(c.faults, f) {
+		c.faults = append(c.faults, f)
+	}
+}
+
+// Out returns the node that steps after op attach to.
+func (c *Compiler) Out(op *Op) *Node { return c.out[c.main(op)] }
+
+func (c *Compiler) main(op *Op) *Op {
+	if main := c.merged[op]; main != nil {
+		return main
+	}
+	return op
+}
+
+// Relaxed tells whether the step being written carries records with a null key to a step that takes them.
+func (c *Compiler) Relaxed() bool { return c.relaxed[c.op] }
+
+// Add puts a node behind its parents, and connects it with stores, made known by [Compiler.Store] or here.
+func (c *Compiler) Add(n *Node, parents ...*Node) *Node {
+	n.ID, n.Site = len(c.nodes), c.op.Site
+	if other := c.byName[n.Name]; other != nil {
+		c.Fault("node %q exists already, made at %s: give one of them another name with Named", n.Name, other.Site)
+	} else {
+		c.byName[n.Name] = n
+	}
+	if err := CheckName(n.Name); err != nil {
+		c.Fault("node: %v", err)
+	}
+	for _, t := range n.Topics {
+		if err := CheckName(t); err != nil {
+			c.Fault("topic: %v", err)
+		}
+	}
+	for _, p := range parents {
+		if p != nil && !slices.Contains(n.Parents, p) {
+			n.Parents = append(n.Parents, p)
+			p.Children = append(p.Children, n)
+		}
+	}
+	c.nodes = append(c.nodes, n)
+	return n
+}
+
+// Store connects a node with a store. The first node that names a store makes it.
+func (c *Compiler) Store(n *Node, s *Store) {
+	if err := CheckName(s.Name); err != nil {
+		c.Fault("store: %v", err)
+	}
+	i := slices.IndexFunc(c.stores, func(o *Store) bool { return o.Name == s.Name })
+	switch {
+	case i < 0:
+		made := *s
+		made.Site = c.op.Site
+		c.stores = append(c.stores, &made)
+		i = len(c.stores) - 1
+	case c.stores[i].Identity != s.Identity:
+		c.Fault("store %q exists already, made at %s: give one of them another name with As", s.Name, c.stores[i].Site)
+		return
+	}
+	c.connect(n, c.stores[i])
+}
+
+// Connect lets a node use a store that another node made.
+func (c *Compiler) Connect(n *Node, store string) {
+	i := slices.IndexFunc(c.stores, func(o *Store) bool { return o.Name == store })
+	if i < 0 {
+		c.Fault("store %q does not exist", store)
+		return
+	}
+	c.connect(n, c.stores[i])
+}
+
+func (c *Compiler) connect(n *Node, s *Store) {
+	if !slices.Contains(n.Stores, s.Name) {
+		n.Stores = append(n.Stores, s.Name)
+		s.nodes = append(s.nodes, n)
+	}
+}
+
+// Internal makes a topic of the application's own, named as in a description. partitions 0 leaves the count to the topics
+// around it.
+func (c *Compiler) Internal(name string, partitions int) {
+	if other := c.internal[name]; other != nil {
+		c.Fault("repartition topic %q exists already, made at %s: give one of them another name", name, other.site)
+		return
+	}
+	if partitions < 0 {
+		c.Fault("repartition topic %q: %d partitions, want 1 or more", name, partitions)
+	}
+	if err := CheckName(c.decorate(name)); err != nil {
+		c.Fault("repartition topic: %v", err)
+	}
+	c.internal[name] = &Internal{Topic: c.decorate(name), Partitions: partitions, Fixed: partitions > 0, site: c.op.Site}
+}
+
+func (c *Compiler) decorate(name string) string {
+	if c.app == "" {
+		return name
+	}
+	return c.app + "-" + name
+}
+
+// write writes the steps, each after its parents, earlier calls first.
+func (c *Compiler) write() {
+	var q queue
+	missing := map[*Op]int{}
+	children := func(op *Op) {
+		for _, child := range op.children {
+			if missing[child]--; missing[child] == 0 {
+				heap.Push(&q, child)
+			}
+		}
+	}
+	for _, op := range c.graph.ops {
+		missing[op] = len(op.parents)
+		if len(op.parents) == 0 && c.merged[op] == nil {
+			heap.Push(&q, op)
+		}
+	}
+	for _, op := range c.graph.sources {
+		if c.merged[op] != nil {
+			children(op)
+		}
+	}
+	for q.Len() > 0 {
+		op := heap.Pop(&q).(*Op)
+		c.op = op
+		if n := op.Write(c); n != nil {
+			c.out[op] = n
+		}
+		children(op)
+	}
+	c.op = nil
+}
+
+// queue orders steps by the time of their calls.
+type queue []*Op
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].priority < q[j].priority }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)        { *q = append(*q, x.(*Op)) }
+func (q *queue) Pop() any {
+	old := *q
+	op := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return op
+}
+
+// findRelaxed finds the repartition steps that lie before a step that takes null keys, with no other repartition between.
+func (c *Compiler) findRelaxed() {
+	c.relaxed = map[*Op]bool{}
+	var up func(op *Op)
+	up = func(op *Op) {
+		for _, p := range op.parents {
+			if p.Repartition {
+				c.relaxed[p] = true
+				continue
+			}
+			up(p)
+		}
+	}
+	for _, op := range c.graph.ops {
+		if op.RelaxedNullKey {
+			up(op)
+		}
+	}
+}
+
+// checkSources finds topics that are read by two nodes.
+func (c *Compiler) checkSources() {
+	byTopic := map[string]*Node{}
+	var patterns []*Node
+	for _, n := range c.nodes {
+		if n.Kind != KindSource {
+			continue
+		}
+		if n.Pattern != nil {
+			patterns = append(patterns, n)
+		}
+		for _, t := range n.Topics {
+			if other := byTopic[t]; other != nil && other != n {
+				c.fault(n.Site, "topic %q is read at %s already: a topic can be read by one table, or by equal sources of streams",
+					t, other.Site)
+				continue
+			}
+			byTopic[t] = n
+		}
+	}
+	for _, p := range patterns {
+		for _, n := range c.nodes {
+			for _, t := range n.Topics {
+				if n.Kind == KindSource && matches(p, t) {
+					c.fault(n.Site, "topic %q matches the pattern %q read at %s: narrow the pattern", t, p.Pattern, p.Site)
+				}
+			}
+		}
+	}
+}
