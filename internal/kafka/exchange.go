@@ -158,6 +158,7 @@ func (c *Client) roundTrip(ctx context.Context, m *message, timeout time.Duratio
 			return a.answer, nil
 		case ctx.Err() != nil:
 		case try < maxStale && a.stale(err):
+			m.repeated = m.repeated || a.sent.Load()
 			err = nil
 		case !woken && m.node >= 0 && errors.Is(err, kafkago.BrokerNotAvailable):
 			if woken = c.wakeTransport(ctx); woken {
@@ -186,6 +187,7 @@ type message struct {
 	node         int32
 	key, version int16
 	flexible     bool
+	repeated     bool // set when it was sent again: the broker may have seen it before
 	body         [][]byte
 	alloc        func(int) ([]byte, error) // nil: a new buffer
 	client       string

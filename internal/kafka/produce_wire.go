@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/oxbow-streams/oxbow/internal/record"
 )
 
 // Versions of Produce: the layouts below are right for 8 to 12. 13 has topic ids.
@@ -56,13 +54,6 @@ func (r *produceRequest) encode(version int16, transactionalID string, timeout t
 	w.cut()
 	r.scratch, r.parts = w.b[:0], w.parts
 	return w.parts
-}
-
-func compareTP(a, b record.TopicPartition) int {
-	if c := strings.Compare(a.Topic, b.Topic); c != 0 {
-		return c
-	}
-	return int(a.Partition) - int(b.Partition)
 }
 
 func countTopics(sorted []*entry) int {

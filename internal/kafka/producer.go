@@ -207,26 +207,28 @@ func (p *Producer) lookup(ctx context.Context, topic string, ls []lookup) {
 // exchange sends one request and posts how it ended.
 func (p *Producer) exchange(ctx context.Context, r *produceRequest) {
 	ev := answerEvent{request: r}
-	ev.results, ev.err = p.produce(ctx, r)
+	ev.results, ev.unknown, ev.err = p.produce(ctx, r)
 	if ev.err != nil {
 		// Only a ConnError knows that nothing was sent; a context that ended does not.
 		var conn *ConnError
 		var version *VersionError
-		ev.unknown = !errors.As(ev.err, &version) && !(errors.As(ev.err, &conn) && !conn.Sent)
+		ev.unknown = ev.unknown || !errors.As(ev.err, &version) && !(errors.As(ev.err, &conn) && !conn.Sent)
 	}
 	p.post(ev)
 }
 
-func (p *Producer) produce(ctx context.Context, r *produceRequest) ([]produceResult, error) {
+// produce sends a request. repeated tells that the broker may have seen it before it answered.
+func (p *Producer) produce(ctx context.Context, r *produceRequest) (results []produceResult, repeated bool, err error) {
 	key := int16(kmsg.Produce)
 	version, err := p.c.version(ctx, r.node, key, produceVersion)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	// The broker gives up before we do, so that its answer, which says more than silence, arrives.
-	body := r.encode(version, "", p.c.cfg.RequestTimeout*3/4)
+	m := &message{node: r.node, key: key, version: version, flexible: version >= produceFlexible}
+	m.body = r.encode(version, "", p.c.cfg.RequestTimeout*3/4)
 	var buf *Buffer
-	answer, err := p.c.exchangeRaw(ctx, r.node, key, version, version >= produceFlexible, body, func(size int) ([]byte, error) {
+	m.alloc = func(size int) ([]byte, error) {
 		if size > maxProduceAnswer {
 			return nil, &FrameError{Reason: fmt.Sprintf("answer of %d bytes to %d batches", size, len(r.entries))}
 		}
@@ -235,21 +237,22 @@ func (p *Producer) produce(ctx context.Context, r *produceRequest) ([]produceRes
 		}
 		buf = NewBuffer(size)
 		return buf.Bytes(), nil
-	})
+	}
+	answer, err := p.c.roundTrip(ctx, m, p.c.cfg.RequestTimeout)
 	if buf != nil {
 		defer buf.Release()
 	}
 	if err != nil {
-		return nil, err
+		return nil, m.repeated, err
 	}
-	results := make([]produceResult, len(r.entries))
+	results = make([]produceResult, len(r.entries))
 	throttle, ok := r.parseProduce(answer, version, results)
 	if !ok {
-		return nil, &ConnError{API: key, Node: r.node, Sent: true, Err: &FrameError{
+		return nil, true, &ConnError{API: key, Node: r.node, Sent: true, Err: &FrameError{
 			Reason: fmt.Sprintf("the answer of %d bytes in version %d does not parse", len(answer), version)}}
 	}
 	p.c.throttle(r.node, key, throttle)
-	return results, nil
+	return results, m.repeated, nil
 }
 
 // initProducer asks for a producer id. Without a transactional id any broker gives one.

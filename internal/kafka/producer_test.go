@@ -146,7 +146,7 @@ func (w *producing) wantLog(topic string, partition int32, want ...string) {
 	}
 }
 
-func numbers(n int) (s []string) {
+func upTo(n int) (s []string) {
 	for i := range n {
 		s = append(s, strconv.Itoa(i))
 	}
@@ -178,8 +178,8 @@ func TestProducerKeepsOrderOverManyPartitions(t *testing.T) {
 		t.Errorf("%d bytes still counted as buffered", b)
 	}
 	for p := range int32(4) {
-		w.wantLog("a", p, numbers(n)...)
-		w.wantLog("b", p, numbers(n)...)
+		w.wantLog("a", p, upTo(n)...)
+		w.wantLog("b", p, upTo(n)...)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestProducerRidesOutFaults(t *testing.T) {
 				w.send("a", 0, strconv.Itoa(i))
 			}
 			w.acked(19)
-			w.wantLog("a", 0, numbers(20)...)
+			w.wantLog("a", 0, upTo(20)...)
 		})
 	}
 }
@@ -250,11 +250,11 @@ func TestProducerSplitsWhatIsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := startProducer(t, f, ProducerConfig{})
-	values := numbers(60)
+	values := upTo(60)
 	w.send("small", 0, values...)
 	w.send("small", 0, "60")
 	w.acked(2)
-	w.wantLog("small", 0, numbers(61)...)
+	w.wantLog("small", 0, upTo(61)...)
 }
 
 func TestProducerTellsRefusedRecordsApart(t *testing.T) {

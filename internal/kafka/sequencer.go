@@ -84,7 +84,8 @@ type (
 		node int32
 		err  error
 	}
-	// answerEvent ends a request. With err there are no results; unknown tells that the broker may have acted.
+	// answerEvent ends a request. With err there are no results; unknown tells that the broker may have acted on it, or
+	// with results, that it may have done so once before.
 	answerEvent struct {
 		request *produceRequest
 		results []produceResult

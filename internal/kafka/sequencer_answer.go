@@ -17,6 +17,7 @@ func (s *sequencer) answer(now time.Time, ev answerEvent) {
 	for i, e := range ev.request.entries {
 		p := e.part
 		p.flying--
+		e.unknown = e.unknown || ev.unknown
 		if ev.err != nil {
 			s.noAnswer(p, e, now, ev)
 		} else {
@@ -29,7 +30,6 @@ func (s *sequencer) answer(now time.Time, ev answerEvent) {
 
 // noAnswer handles a batch whose request came to nothing.
 func (s *sequencer) noAnswer(p *partition, e *entry, now time.Time, ev answerEvent) {
-	e.unknown = e.unknown || ev.unknown
 	e.err = ev.err
 	if act := ActionOf(ev.err); act.Has(Retry) {
 		p.refresh = p.refresh || act.Has(Refresh)
@@ -145,12 +145,11 @@ func (s *sequencer) renew(p *partition, e *entry, now time.Time) {
 	s.again(p, e, now, false)
 }
 
-// refused handles an answer about the records themselves.
+// refused handles an answer about the records themselves. An attempt before it, of which nothing was heard, met the same
+// checks: it was refused as well.
 func (s *sequencer) refused(p *partition, e *entry, now time.Time, r *produceResult) {
 	tooLarge := r.code == codeMessageTooLarge || r.code == codeRecordListTooLarge
 	switch {
-	case e.unknown: // an earlier attempt may be in the log all the same
-		s.fail(p, e, e.err)
 	case tooLarge && e.batch.count > 1 && e.doomed == nil && s.stopped == nil:
 		if err := s.split(p, e); err != nil {
 			s.fail(p, e, err)
