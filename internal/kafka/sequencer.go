@@ -103,10 +103,10 @@ type (
 type entryState uint8
 
 const (
-	queued entryState = iota // has no sequence
-	flying
-	resend // has a sequence, is not on its way
-	settled
+	isQueued entryState = iota // has no sequence
+	isFlying
+	isResend // has a sequence, is not on its way
+	isSettled
 )
 
 // entry is a batch in its partition's queue.

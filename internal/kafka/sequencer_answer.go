@@ -90,12 +90,12 @@ func (s *sequencer) appended(p *partition, e *entry, base int64) {
 	if e.doomed != nil {
 		p.bump = true // the log goes on behind the hole: its sequences are used up
 	}
-	e.state, e.base, e.err = settled, base, nil
+	e.state, e.base, e.err = isSettled, base, nil
 }
 
 // again puts a batch up for another attempt with the same sequence, unless it is too late for that (S6).
 func (s *sequencer) again(p *partition, e *entry, now time.Time, pause bool) {
-	e.state = resend
+	e.state = isResend
 	p.resends++
 	switch {
 	case s.stopped != nil:
@@ -125,7 +125,7 @@ func (s *sequencer) backOff(p *partition, now time.Time) {
 
 // fail gives a batch up that has just come back, and what is behind it.
 func (s *sequencer) fail(p *partition, e *entry, cause error) {
-	e.state = resend
+	e.state = isResend
 	p.resends++
 	s.failFrom(p, slices.Index(p.queue, e), cause)
 }
@@ -176,11 +176,11 @@ func (s *sequencer) split(p *partition, e *entry) error {
 		e.batch.Release()
 	}
 	w.left++
-	a := &entry{part: p, batch: first, state: resend, sequence: e.sequence, deadline: e.deadline, whole: w}
-	b := &entry{part: p, batch: second, state: resend, sequence: addSequence(e.sequence, first.count), deadline: e.deadline, whole: w}
+	a := &entry{part: p, batch: first, state: isResend, sequence: e.sequence, deadline: e.deadline, whole: w}
+	b := &entry{part: p, batch: second, state: isResend, sequence: addSequence(e.sequence, first.count), deadline: e.deadline, whole: w}
 	first.identify(p.id, a.sequence)
 	second.identify(p.id, b.sequence)
-	e.state = settled
+	e.state = isSettled
 	i := slices.Index(p.queue, e)
 	p.queue = slices.Replace(p.queue, i, i+1, a, b)
 	s.live++
@@ -196,7 +196,7 @@ func (s *sequencer) split(p *partition, e *entry) error {
 func (s *sequencer) failFrom(p *partition, i int, cause error) {
 	first := true
 	for k, e := range p.queue[i:] {
-		if e.state == settled {
+		if e.state == isSettled {
 			continue
 		}
 		if i+k < p.sent {
@@ -210,7 +210,7 @@ func (s *sequencer) failFrom(p *partition, i int, cause error) {
 			err = fmt.Errorf("%w: %w", errBehind, cause)
 		}
 		first = false
-		if e.state == flying {
+		if e.state == isFlying {
 			e.doomed = err
 		} else {
 			s.settleFailed(p, e, err)
@@ -219,10 +219,10 @@ func (s *sequencer) failFrom(p *partition, i int, cause error) {
 }
 
 func (s *sequencer) settleFailed(p *partition, e *entry, cause error) {
-	if e.state == resend {
+	if e.state == isResend {
 		p.resends--
 	}
-	e.state = settled
+	e.state = isSettled
 	if r, ok := cause.(*RefusedError); ok {
 		e.err = r
 		return
@@ -246,14 +246,14 @@ func (s *sequencer) mend(p *partition) {
 		// By now every attempt has an answer. One that is open all the same, or an appended batch behind one that was
 		// not, would be sent twice or out of order under new sequences.
 		for i, e := range p.queue[:p.sent] {
-			if e.unknown || e.state == settled {
+			if e.unknown || e.state == isSettled {
 				s.failFrom(p, 0, fmt.Errorf("sequence %d of producer %d is lost at the broker", p.queue[i].sequence, p.id.id))
 				break
 			}
 		}
 		for _, e := range p.queue[:p.sent] {
-			if e.state == resend {
-				e.state = queued
+			if e.state == isResend {
+				e.state = isQueued
 			}
 		}
 		p.resends = 0
@@ -282,7 +282,7 @@ func (s *sequencer) advanceEpoch(p *partition) {
 
 func (s *sequencer) acknowledge(p *partition) {
 	n := 0
-	for n < len(p.queue) && p.queue[n].state == settled {
+	for n < len(p.queue) && p.queue[n].state == isSettled {
 		s.acknowledgeOne(p.queue[n])
 		n++
 	}
@@ -294,7 +294,7 @@ func (s *sequencer) acknowledge(p *partition) {
 	if s.live == 0 {
 		s.ages, s.checkAt = nil, time.Time{}
 	} else if len(s.ages) > 2*s.live+64 {
-		s.ages = slices.DeleteFunc(s.ages, func(e *entry) bool { return e.state == settled })
+		s.ages = slices.DeleteFunc(s.ages, func(e *entry) bool { return e.state == isSettled })
 	}
 }
 

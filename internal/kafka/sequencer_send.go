@@ -32,7 +32,7 @@ func (s *sequencer) next(p *partition) *entry {
 // front returns the oldest batch that is not settled.
 func (p *partition) front() *entry {
 	for _, e := range p.queue {
-		if e.state != settled {
+		if e.state != isSettled {
 			return e
 		}
 	}
@@ -152,7 +152,7 @@ func (s *sequencer) gather(n *node, now time.Time) *produceRequest {
 
 // launch gives a batch its sequence, if it has none, and notes that it is on its way.
 func (s *sequencer) launch(p *partition, e *entry) {
-	if e.state == resend {
+	if e.state == isResend {
 		p.resends--
 	} else {
 		if p.sent == 0 && p.id != s.id {
@@ -164,7 +164,7 @@ func (s *sequencer) launch(p *partition, e *entry) {
 		p.sent++
 	}
 	e.front = p.front() == e
-	e.state = flying
+	e.state = isFlying
 	p.flying++
 }
 
@@ -196,7 +196,7 @@ func (s *sequencer) timers(now time.Time) {
 			return
 		}
 		// One that is on its way is looked at when it comes back.
-		if e.state == queued || e.state == resend {
+		if e.state == isQueued || e.state == isResend {
 			s.failFrom(e.part, slices.Index(e.part.queue, e), s.expired(e))
 			s.settle(e.part, now)
 		}
