@@ -24,6 +24,44 @@ const (
 	ingestDir    = "ingest"   // tables that are being built
 )
 
+// makeDir makes the directory of the application, durably.
+func makeDir(o Options) (fs *guardFS, dir string, err error) {
+	under, dir := o.FS, filepath.Join(o.Dir, o.Name)
+	bad := func(err error) error {
+		return &state.EngineError{Trouble: state.TroubleAccess, Dir: dir, Op: "open", Err: err}
+	}
+	if under == nil {
+		if dir, err = filepath.Abs(dir); err != nil {
+			return nil, "", bad(err)
+		}
+		under = vfs.Default
+	}
+	// All directories that are made here must be synced in the one above.
+	top := under.PathDir(dir)
+	for top != under.PathDir(top) {
+		if _, err := under.Stat(top); err == nil {
+			break
+		}
+		top = under.PathDir(top)
+	}
+	fs = &guardFS{FS: under, root: dir, modes: o.FS == nil}
+	if o.FS == nil {
+		err = prepareDisk(filepath.Dir(dir), o.Name)
+	} else if err = fs.MkdirAll(dir, 0o700); err != nil {
+		err = &state.EngineError{Trouble: newHealth(dir, fs, o.Log).classify(err), Dir: dir, Op: "open", Err: err}
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	for d := dir; d != top; {
+		d = under.PathDir(d)
+		if err := syncDir(fs, d); err != nil {
+			return nil, "", &state.EngineError{Trouble: newHealth(dir, fs, o.Log).classify(err), Dir: dir, Op: "open", Err: err}
+		}
+	}
+	return fs, dir, nil
+}
+
 // prepareDisk makes the directory of the application, and refuses one that is not ours (D9).
 func prepareDisk(dir, name string) error {
 	bad := func(format string, args ...any) error {

@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/state"
@@ -50,17 +48,10 @@ func Open(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	under, dir := o.FS, filepath.Join(o.Dir, o.Name)
-	if under == nil {
-		if dir, err = filepath.Abs(dir); err != nil {
-			return nil, &state.EngineError{Trouble: state.TroubleAccess, Dir: o.Dir, Op: "open", Err: err}
-		}
-		if err := prepareDisk(filepath.Dir(dir), o.Name); err != nil {
-			return nil, err
-		}
-		under = vfs.Default
+	fs, dir, err := makeDir(o)
+	if err != nil {
+		return nil, err
 	}
-	fs := &guardFS{FS: under, root: dir, modes: o.FS == nil}
 	e := &Engine{opts: o, dir: dir, fs: fs, health: newHealth(dir, fs, o.Log), spaces: map[record.TaskID]*space{}}
 	e.buffers.New = func() any { return new([]byte) }
 	if err := e.openDir(); err != nil {
@@ -77,11 +68,8 @@ func Open(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// openDir makes the directories, locks them, and removes what an unfinished ingest has left.
+// openDir locks the directory and removes what an unfinished ingest has left.
 func (e *Engine) openDir() error {
-	if err := e.fs.MkdirAll(e.dir, 0o700); err != nil {
-		return e.health.broke(nil, "", "open", err)
-	}
 	l, err := lock(e.fs, e.dir)
 	if err != nil {
 		return err
@@ -97,9 +85,6 @@ func (e *Engine) openDir() error {
 	}
 	if err == nil {
 		err = syncDir(e.fs, e.dir)
-	}
-	if err == nil {
-		err = syncDir(e.fs, e.fs.PathDir(e.dir))
 	}
 	if err != nil {
 		l.Close()
@@ -300,19 +285,9 @@ func Remove(o Options) error {
 	if err != nil {
 		return err
 	}
-	under, dir := o.FS, filepath.Join(o.Dir, o.Name)
-	if under == nil {
-		if dir, err = filepath.Abs(dir); err != nil {
-			return &state.EngineError{Trouble: state.TroubleAccess, Dir: o.Dir, Op: "remove", Err: err}
-		}
-		if err := prepareDisk(filepath.Dir(dir), o.Name); err != nil {
-			return err
-		}
-		under = vfs.Default
-	}
-	fs := &guardFS{FS: under, root: dir, modes: o.FS == nil}
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
-		return &state.EngineError{Trouble: state.TroubleIO, Dir: dir, Op: "remove", Err: err}
+	fs, dir, err := makeDir(o)
+	if err != nil {
+		return err
 	}
 	l, err := lock(fs, dir)
 	if err != nil {

@@ -88,7 +88,14 @@ func (g *guardFS) open(name string, create func() (vfs.File, error)) (vfs.File, 
 	return &guardFile{File: f, fs: g}, nil
 }
 
+// Create syncs the directory before it makes a marker, the file by whose name Pebble finds its manifest. Pebble syncs it
+// only afterwards, manifest and marker at once, so a crash could keep the marker and lose the manifest, and with it all.
 func (g *guardFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(g.PathBase(name), "marker.") {
+		if err := syncDir(g, g.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
 	return g.open(name, func() (vfs.File, error) { return g.FS.Create(name, c) })
 }
 

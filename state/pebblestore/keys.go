@@ -38,7 +38,9 @@ func taskRange(id record.TaskID) (lower, upper []byte) {
 	return binary.BigEndian.AppendUint64(nil, taskNumber(id)), binary.BigEndian.AppendUint64(nil, taskNumber(id)+1)
 }
 
-func taskNumber(id record.TaskID) uint64 { return uint64(uint32(id.Sub))<<32 | uint64(uint32(id.Partition)) }
+func taskNumber(id record.TaskID) uint64 {
+	return uint64(uint32(id.Sub))<<32 | uint64(uint32(id.Partition))
+}
 
 func taskOf(key []byte) record.TaskID {
 	return record.TaskID{Sub: int32(binary.BigEndian.Uint32(key)), Partition: int32(binary.BigEndian.Uint32(key[4:]))}
