@@ -1,0 +1,3 @@
+package main
+
+var oursConsume, oursPass, oursCount, oursJoin, oursRestore loop
