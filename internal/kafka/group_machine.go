@@ -19,7 +19,8 @@ import (
 //	G3  Generation ≥ 0 exactly while the coordinator is believed to hold us as a member. When that ends, a running
 //	    handler is cancelled, and Lost is called with everything owned before the next JoinGroup.
 //	G4  Answers to requests of an earlier attempt (another seq, another generation) change nothing.
-//	G5  A member that has heard nothing good for a session counts itself out.
+//	G5  A member that missed a generation has lost everything, even if the coordinator still knows it.
+//	G6  A member that has heard nothing good for a session counts itself out.
 type groupMachine struct {
 	session, heartbeat, rebalance time.Duration
 	static                        bool
@@ -392,7 +393,14 @@ func (m *groupMachine) joined(now time.Time, e groupJoined) {
 	default:
 		return
 	}
-	m.memberID, m.generation, m.contact, m.retries = e.memberID, e.generation, now, 0
+	m.memberID, m.contact, m.retries = e.memberID, now, 0
+	if m.generation >= 0 && e.generation > m.generation+1 {
+		// A generation went by without us. A static member that is late to rejoin stays a member, and what it owns is
+		// given to others: to commit it under the new generation would overwrite what they did.
+		m.lose(false)
+		return
+	}
+	m.generation = e.generation
 	m.hbAt, m.hbBusy = now.Add(m.heartbeat), false
 	// Nobody has seen the metadata of a static member that came back: the group goes on as it was. A new one cannot be
 	// told from that, unless it leads or founds the group; it joins once more for nothing.

@@ -253,10 +253,14 @@ func TestGroupSharesAndRebalances(t *testing.T) {
 func TestGroupCommitsAndReadsOffsets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := startFake(t, 3, kfake.SeedTopics(2, "in"))
-		a := f.member(t, f.client, "", 2)
-		if err := a.Commit(t.Context(), map[record.TopicPartition]Offset{tpOf("in", 0): {At: 1}}); !errors.Is(err, codeUnknownMember) {
+		idle, err := f.client.NewGroup(GroupConfig{Group: "app", Assignor: &roundRobin{}, Handler: newMemberLog(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := idle.Commit(t.Context(), map[record.TopicPartition]Offset{tpOf("in", 0): {At: 1}}); !errors.Is(err, codeUnknownMember) {
 			t.Fatalf("commit before the first assignment: %v", err)
 		}
+		a := f.member(t, f.client, "", 2)
 		settled(t, 2, a)
 		if got, err := a.Committed(t.Context(), []record.TopicPartition{tpOf("in", 0)}); err != nil || len(got) != 0 {
 			t.Fatalf("nothing is committed: %v, %v", got, err)
