@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/state"
 )
@@ -46,7 +47,8 @@ type changelog struct {
 	part *outPart
 	task []*Task
 	next int64 // offset after the last acknowledged record
-	seen bool  // next is known
+
+	sealed []Sealed // batches of the commit under way that were not sent yet
 }
 
 // Append implements Changelog.
@@ -60,7 +62,34 @@ func (c *changelog) Append(time int64, key, value []byte, h record.Headers) erro
 	return nil
 }
 
-func (c *changelog) flush() error { return c.out.seal(c.part, c.part.b, Sent{tasks: c.task, log: c}) }
+func (c *changelog) flush() error {
+	if c.part.b.Count() == 0 {
+		return nil
+	}
+	s, err := c.part.b.Seal()
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.part.tp, err)
+	}
+	c.sealed = append(c.sealed, s)
+	return nil
+}
+
+// send hands the sealed batches over. It returns how many there were.
+func (c *changelog) send(round int64) int {
+	n := len(c.sealed)
+	for i, s := range c.sealed {
+		c.out.cfg.Send(c.part.tp, s, &Sent{TP: c.part.tp, Count: s.Count(), tasks: c.task, log: c, round: round})
+		c.sealed[i] = nil
+	}
+	c.sealed = c.sealed[:0]
+	return n
+}
+
+// drop forgets what was not sent.
+func (c *changelog) drop() {
+	c.part.b.Reset()
+	c.sealed = nil
+}
 
 func (t *Task) openStores() error {
 	t.commit.logs = make([]*changelog, len(t.prog.Stores))
@@ -170,7 +199,7 @@ func (t *Task) guardedRows() (err error) {
 }
 
 // runRow sends the current row of an emission buffer on.
-func (t *Task) runRow(d Drain) error {
+func (t *Task) runRow(d node.Drain) error {
 	n := t.node
 	t.unit.kind, t.unit.drain = unitRow, d
 	saved := n.Input
@@ -188,7 +217,8 @@ func (t *Task) runRow(d Drain) error {
 	return t.cfg.Out.flushRipe()
 }
 
-// freeze fixes what the running commit of the task holds: positions, dirty keys, changelog records.
+// freeze fixes what the running commit of the task holds: positions, dirty keys, changelog records. The changelog is sent
+// later, when nothing can take the task back behind this point any more.
 func (t *Task) freeze() error {
 	c := &t.commit
 	c.offsets = c.offsets[:0]
@@ -215,6 +245,16 @@ func (t *Task) freeze() error {
 		}
 	}
 	return nil
+}
+
+// sendLogs sends the changelog records of the commit under way. It returns how many batches there are.
+func (t *Task) sendLogs(round int64) (n int) {
+	for _, log := range t.commit.logs {
+		if log != nil {
+			n += log.send(round)
+		}
+	}
+	return n
 }
 
 // apply commits the engine batch: every output of the commit has been acknowledged.
@@ -290,8 +330,11 @@ func (t *Task) drop() {
 		t.commit.batch.Discard()
 		t.commit.batch = nil
 	}
-	for _, s := range t.prog.Stores {
+	for i, s := range t.prog.Stores {
 		s.Store.Reset()
+		if log := t.commit.logs[i]; log != nil {
+			log.drop()
+		}
 	}
 }
 

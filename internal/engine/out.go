@@ -35,7 +35,8 @@ type Sent struct {
 	TP    record.TopicPartition
 	Count int
 	epoch int64
-	log   *changelog // of the task whose changelog this batch belongs to, nil for outputs
+	log   *changelog // that this batch belongs to, nil for outputs
+	round int64      // of the commit that a changelog batch belongs to
 	tasks []*Task
 
 	origins []origin

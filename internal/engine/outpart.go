@@ -22,6 +22,7 @@ type outPart struct {
 
 	origins             // of what is in b and full
 	before  originsMark // at the start of the running unit
+	joined  bool        // the running unit is the first of its task here
 }
 
 // outMark is a place in an outPart: mark of the builder that was the open one when full had that length.
@@ -51,6 +52,9 @@ func (p *outPart) Undo(mark int) {
 	p.log = p.log[:mark]
 	if mark == 0 {
 		p.origins.undo(p.before)
+		if p.joined {
+			p.writers, p.last = p.writers[:len(p.writers)-1], nil
+		}
 		p.end()
 	}
 }
@@ -62,6 +66,7 @@ func (p *outPart) Release() {
 }
 
 func (p *outPart) end() {
+	p.joined = false
 	p.b.Forget()
 	for _, b := range p.full {
 		b.Forget()
@@ -101,7 +106,7 @@ func (p *outPart) join(t *Task) {
 	if len(p.writers) == 0 {
 		p.since = t.node.WallTime
 	}
-	p.writers = append(p.writers, t)
+	p.writers, p.joined = append(p.writers, t), true
 	if !p.listed {
 		p.listed = true
 		p.out.pending = append(p.out.pending, p)

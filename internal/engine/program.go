@@ -3,7 +3,6 @@ package engine
 import (
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/node"
-	"github.com/oxbow-streams/oxbow/internal/record"
 )
 
 // Program is a sub-topology made ready for one task: what the task runs.
@@ -12,7 +11,7 @@ type Program struct {
 	Sources map[string]node.Source // by topic
 	Infos   []*node.Info           // some may be nil
 	Stores  []TaskStore
-	Drains  []Drain // emission buffers in topological order
+	Drains  []node.Drain // emission buffers in topological order
 	// Path names the nodes from a source to a node, for dead letters. It may be nil.
 	Path func(node string) []string
 	// Close is called once, when the task ends. It may be nil.
@@ -36,13 +35,4 @@ func (p *policies) of(f *dlq.Failure, topic string) *dlq.Policy {
 		return pol
 	}
 	return p.app
-}
-
-// Drain empties the emission buffer of one table row by row. A row that was taken stays the current one until the next is.
-type Drain interface {
-	Info() *node.Info
-	Noted() int
-	Take() (ok bool, err error)
-	Emit() error
-	Row() record.Raw
 }

@@ -12,16 +12,19 @@ import (
 type round struct {
 	stage   roundStage
 	tasks   []*owned
-	epoch   int64
+	number  int64
+	epoch   int64   // of its outputs
+	logs    int     // changelog batches that were not acknowledged yet
 	numbers []int64 // of Requests that it answers
 }
 
 type roundStage uint8
 
 const (
-	roundIdle roundStage = iota
-	roundAcks
-	roundOffsets
+	roundIdle    roundStage = iota
+	roundAcks               // outputs are on their way
+	roundLogs               // the changelog is
+	roundOffsets            // the group is asked
 )
 
 // advance brings the running commit as far as it can go, and begins one that is due.
@@ -36,6 +39,10 @@ func (w *Worker) advance(now int64) {
 			}
 		case roundAcks:
 			if w.Out.settled(w.round.epoch) {
+				w.sendLogs()
+			}
+		case roundLogs:
+			if w.round.logs == 0 {
 				w.apply(now)
 			}
 		}
@@ -73,7 +80,8 @@ func (w *Worker) due(now int64) bool {
 // to a later commit.
 func (w *Worker) begin(now int64) {
 	r := &w.round
-	*r = round{stage: roundAcks, numbers: w.wanted}
+	w.rounds++
+	*r = round{stage: roundAcks, number: w.rounds, numbers: w.wanted}
 	w.wanted, w.lastCommit = nil, now
 	for _, o := range w.tasks {
 		if o.state == taskRestoring || !o.needsCommit() && o.state == taskRunning {
@@ -96,7 +104,17 @@ func (w *Worker) begin(now int64) {
 	r.epoch = w.Out.closeEpoch()
 }
 
-// apply commits the state and asks for the offsets to be committed: all output of the round is acknowledged.
+// sendLogs sends the changelogs: every output of the round is acknowledged. They go last because a task whose output is
+// refused goes back to before the round, and its changelog must not be ahead of it then.
+func (w *Worker) sendLogs() {
+	r := &w.round
+	r.stage = roundLogs
+	for _, o := range r.tasks {
+		r.logs += o.sendLogs(r.number)
+	}
+}
+
+// apply commits the state and asks for the offsets to be committed: all that the round has sent is acknowledged.
 func (w *Worker) apply(now int64) {
 	r := &w.round
 	offsets := map[record.TopicPartition]Offset{}
@@ -106,6 +124,11 @@ func (w *Worker) apply(now int64) {
 			return
 		}
 		o.frozenOffsets(offsets)
+	}
+	for _, o := range slices.Clone(r.tasks) {
+		if o.refused {
+			w.restart(o)
+		}
 	}
 	r.stage = roundOffsets
 	if len(offsets) == 0 {
@@ -169,16 +192,20 @@ var errUnknownOrigin = errors.New("the broker refused a record that no input rec
 // acked takes the outcome of a batch.
 func (w *Worker) acked(ev Acked) {
 	s := ev.Sent
-	w.Out.acked(s)
+	if s.log != nil {
+		if w.round.stage == roundLogs && w.round.number == s.round {
+			w.round.logs--
+		}
+	} else {
+		w.Out.acked(s)
+	}
 	switch {
+	case ev.Err != nil && !w.ownsAny(s.tasks):
+		// Of tasks that are gone.
+	case ev.Err == nil && s.log != nil:
+		s.log.next = max(s.log.next, ev.Base+int64(s.Count))
 	case ev.Err == nil:
-		if s.log != nil {
-			s.log.next, s.log.seen = max(s.log.next, ev.Base+int64(s.Count)), true
-		}
 	case len(ev.Refused) == 0 || s.log != nil:
-		if !w.ownsAny(s.tasks) {
-			return // of tasks that are gone
-		}
 		w.fail(ev.Err)
 	default:
 		w.refused(s, ev)
@@ -216,18 +243,31 @@ func (w *Worker) refused(s *Sent, ev Acked) {
 		if o == nil || o.Task != t {
 			continue
 		}
-		if w.round.stage == roundAcks {
-			w.leaveRound(o)
+		switch {
+		case w.round.stage == roundLogs && slices.Contains(w.round.tasks, o):
+			o.refused = true // it goes back to where this round ends, once it has
+		default:
+			if w.round.stage == roundAcks {
+				w.leaveRound(o)
+			}
+			w.restart(o)
 		}
-		o.rewind()
-		if o.state == taskReleasing {
-			// What is not committed is left to the next owner, who meets the refusal again.
+	}
+}
+
+// restart takes a task back to its last commit and begins again there.
+func (w *Worker) restart(o *owned) {
+	o.refused = false
+	o.rewind()
+	if o.state == taskReleasing {
+		// What is not committed is left to the next owner, who meets the refusal again.
+		if w.round.stage != roundOffsets {
 			w.leaveRound(o)
 			w.remove(o)
-			continue
 		}
-		w.fetch(o)
+		return
 	}
+	w.fetch(o)
 }
 
 func cmpErr(a, b error) error {

@@ -27,7 +27,7 @@ type unit struct {
 	kind     unitKind
 	input    *input
 	timer    *node.Timer
-	drain    Drain // its current row
+	drain    node.Drain // its current row
 	enforced bool
 }
 

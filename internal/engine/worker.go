@@ -34,6 +34,7 @@ type Worker struct {
 	paused  bool
 
 	round      round
+	rounds     int64
 	lastCommit int64
 	wanted     []int64 // numbers of Requests that the next commit answers
 	releases   []Release
@@ -45,6 +46,7 @@ type owned struct {
 	*Task
 	state      taskState
 	generation map[record.TopicPartition]int64
+	refused    bool // it begins again at the end of the running commit
 }
 
 type taskState uint8
@@ -200,7 +202,7 @@ func (w *Worker) Work(now int64, limit int) (done int, more bool) {
 	}
 	for i := range w.tasks {
 		o := w.tasks[(w.turn+i)%len(w.tasks)]
-		if o.state != taskRunning {
+		if o.state != taskRunning || o.refused {
 			continue
 		}
 		if ready, _ := o.Ready(now); !ready {
