@@ -18,17 +18,18 @@ type Offset struct {
 // TaskStore is a store of a task with the places where its commits go.
 type TaskStore struct {
 	Store     state.Store
+	Engine    state.EngineStore
 	Space     state.Space
+	Spec      state.Spec
 	Changelog string // topic; "": none
 	Next      int64  // offset of the changelog that the engine's state ends before
 }
 
 // taskCommit is a task's part in a commit that is under way.
 type taskCommit struct {
-	batch   state.Batch
+	batches []spaceBatch // one per engine
 	logs    []*changelog // by store; nil without changelog
-	offsets []inputMark
-	row     waiting // the row that waits for its next attempt
+	row     waiting      // the row that waits for its next attempt
 }
 
 // waiting is a unit between two attempts.
@@ -36,6 +37,23 @@ type waiting struct {
 	unit   unit
 	retry  parked
 	parked *parked
+}
+
+type spaceBatch struct {
+	space state.Space
+	batch state.Batch
+}
+
+// batch returns the batch that goes to a space.
+func (c *taskCommit) batch(s state.Space) state.Batch {
+	for _, b := range c.batches {
+		if b.space == s {
+			return b.batch
+		}
+	}
+	b := s.Batch()
+	c.batches = append(c.batches, spaceBatch{s, b})
+	return b
 }
 
 // inputMark is where an input stood when its task was frozen.
@@ -221,21 +239,17 @@ func (t *Task) runRow(d node.Drain) error {
 // later, when nothing can take the task back behind this point any more.
 func (t *Task) freeze() error {
 	c := &t.commit
-	c.offsets = c.offsets[:0]
 	for _, p := range t.inputs {
-		c.offsets = append(c.offsets, inputMark{p.position, p.time})
+		p.frozen = inputMark{p.position, p.time}
 		p.touched = false
 	}
 	t.worked = false
 	for i, s := range t.prog.Stores {
-		if c.batch == nil {
-			c.batch = s.Space.Batch()
-		}
 		var log state.Changelog
 		if c.logs[i] != nil {
 			log = c.logs[i]
 		}
-		if err := s.Store.Freeze(c.batch, log); err != nil {
+		if err := s.Store.Freeze(c.batch(s.Space), log); err != nil {
 			return fmt.Errorf("task %s: store %s: %w", t.ID, s.Store.Name(), err)
 		}
 		if c.logs[i] != nil {
@@ -260,10 +274,10 @@ func (t *Task) sendLogs(round int64) (n int) {
 // apply commits the engine batch: every output of the commit has been acknowledged.
 func (t *Task) apply(now int64) error {
 	c := &t.commit
-	for i, p := range t.inputs {
-		p.applied = c.offsets[i]
+	for _, p := range t.inputs {
+		p.applied = p.frozen
 	}
-	if c.batch == nil {
+	if len(c.batches) == 0 {
 		return nil
 	}
 	position := t.encodePosition()
@@ -272,14 +286,17 @@ func (t *Task) apply(now int64) error {
 		if c.logs[i] != nil {
 			o.Changelog = c.logs[i].next
 		}
-		if err := c.batch.SetOffset(s.Store.Name(), o); err != nil {
+		if err := c.batch(s.Space).SetOffset(s.Store.Name(), o); err != nil {
 			return fmt.Errorf("task %s: store %s: %w", t.ID, s.Store.Name(), err)
 		}
 	}
-	if err := c.batch.Commit(); err != nil {
-		return fmt.Errorf("task %s: %w", t.ID, err)
+	for _, b := range c.batches {
+		if err := b.batch.Commit(); err != nil {
+			return fmt.Errorf("task %s: %w", t.ID, err)
+		}
 	}
-	c.batch = nil
+	clear(c.batches)
+	c.batches = c.batches[:0]
 	for _, s := range t.prog.Stores {
 		s.Store.Applied()
 	}
@@ -288,8 +305,8 @@ func (t *Task) apply(now int64) error {
 
 // frozenOffsets are the offsets that the commit under way passes.
 func (t *Task) frozenOffsets(into map[record.TopicPartition]Offset) {
-	for i, p := range t.inputs {
-		m := t.commit.offsets[i]
+	for _, p := range t.inputs {
+		m := p.frozen
 		if m.position != p.committed || m.time != p.savedTime {
 			into[p.tp] = Offset{At: m.position, Metadata: offsetMetadata{Time: m.time}.encode()}
 		}
@@ -298,8 +315,8 @@ func (t *Task) frozenOffsets(into map[record.TopicPartition]Offset) {
 
 // confirmed ends the commit under way: the group holds its offsets.
 func (t *Task) confirmed() {
-	for i, p := range t.inputs {
-		p.committed, p.savedTime = t.commit.offsets[i].position, t.commit.offsets[i].time
+	for _, p := range t.inputs {
+		p.committed, p.savedTime = p.frozen.position, p.frozen.time
 	}
 }
 
@@ -326,10 +343,10 @@ func (t *Task) rewind() {
 // drop forgets all that is not in the engine.
 func (t *Task) drop() {
 	t.node.Units.Rollback()
-	if t.commit.batch != nil {
-		t.commit.batch.Discard()
-		t.commit.batch = nil
+	for _, b := range t.commit.batches {
+		b.batch.Discard()
 	}
+	t.commit.batches = nil
 	for i, s := range t.prog.Stores {
 		s.Store.Reset()
 		if log := t.commit.logs[i]; log != nil {
@@ -342,11 +359,11 @@ func (t *Task) drop() {
 // partition, the offset.
 func (t *Task) encodePosition() []byte {
 	b := binary.AppendUvarint(nil, uint64(len(t.inputs)))
-	for i, p := range t.inputs {
+	for _, p := range t.inputs {
 		b = binary.AppendUvarint(b, uint64(len(p.tp.Topic)))
 		b = append(b, p.tp.Topic...)
 		b = binary.AppendUvarint(b, uint64(p.tp.Partition))
-		b = binary.AppendVarint(b, t.commit.offsets[i].position)
+		b = binary.AppendVarint(b, p.frozen.position)
 	}
 	return b
 }

@@ -9,6 +9,12 @@ type Event interface{ event() }
 type (
 	// AddTask hands a task over to the worker. It is restoring until Restored.
 	AddTask struct{ Task *Task }
+	// AddInput lets a task read one more partition, from its beginning: a topic that matches the pattern of a source has
+	// appeared.
+	AddInput struct {
+		ID record.TaskID
+		TP record.TopicPartition
+	}
 	// Restored says that the stores of a task hold its state and its inputs have been sought: it may run.
 	Restored struct{ ID record.TaskID }
 	// Delivered brings the answer of a fetch for one partition.
@@ -49,6 +55,7 @@ type Refusal struct {
 }
 
 func (AddTask) event()     {}
+func (AddInput) event()    {}
 func (Restored) event()    {}
 func (Delivered) event()   {}
 func (Acked) event()       {}

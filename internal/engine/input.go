@@ -29,6 +29,7 @@ type input struct {
 	time      int64     // partition time, −1 before the first record
 	committed int64     // position of the last confirmed commit
 	savedTime int64     // partition time then
+	frozen    inputMark // what the commit under way includes
 	applied   inputMark // what the state in the engine includes
 	idleSince int64     // wall time at which the inbox was found empty, −1: it was not
 	paused    bool

@@ -3,21 +3,26 @@ package engine
 import (
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/node"
+	"github.com/oxbow-streams/oxbow/topology"
 )
 
 // Program is a sub-topology made ready for one task: what the task runs.
 type Program struct {
-	Node    *node.Task
-	Sources map[string]node.Source // by topic
-	Infos   []*node.Info           // some may be nil
-	Stores  []TaskStore
-	Drains  []node.Drain // emission buffers in topological order
+	Node   *node.Task
+	Source func(topic string) node.Source // nil: the sub-topology does not read it
+	Infos  []*node.Info                   // some may be nil
+	Stores []TaskStore
+	Drains []node.Drain // emission buffers in topological order
+	Time   *int64       // where the time of the record in work is put; nil: nowhere
+
 	// Path names the nodes from a source to a node, for dead letters. It may be nil.
 	Path func(node string) []string
+	// PassThrough tells whether records of a topic go straight into another one. It may be nil.
+	PassThrough func(topic string) (topology.PassThrough, bool)
+	// Init is called before the first unit, and again when the task starts anew. It may be nil.
+	Init func() error
 	// Close is called once, when the task ends. It may be nil.
 	Close func() error
-	// PassThrough, if not empty, names the topic that every record goes to unchanged, with nothing else happening to it.
-	PassThrough string
 }
 
 // Defaults that apply where neither node nor topic has a policy.

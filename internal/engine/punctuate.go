@@ -55,6 +55,9 @@ func (t *Task) runPunctuation() error {
 	saved := n.Input
 	n.Input, n.At = noInput(p.Time()), p.Info()
 	t.sender.sent = 0
+	if t.prog.Time != nil {
+		*t.prog.Time = p.Time()
+	}
 	err := t.runTwice(p.Fire)
 	n.Input = saved
 	if err != nil {

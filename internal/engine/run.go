@@ -53,7 +53,7 @@ func (t *Task) guarded(limit int) (err error) {
 func (t *Task) runOne(p *input, limit int) error {
 	raw, units, in := p.head, &t.node.Units, &t.node.Input
 	in.TopicPartition = p.tp
-	out, sender := t.cfg.Out, t.sender
+	out, sender, timed := t.cfg.Out, t.sender, t.prog.Time
 	for t.n < limit {
 		if !p.hasHead {
 			if ok, err := p.fill(); !ok {
@@ -76,6 +76,9 @@ func (t *Task) runOne(p *input, limit int) error {
 			p.headTime, p.hasTime = time, true
 			p.time = max(p.time, time)
 			t.node.StreamTime = max(t.node.StreamTime, time)
+		}
+		if timed != nil {
+			*timed = p.headTime
 		}
 		if err := p.src.Process(raw, p.headTime); err != nil {
 			return err
@@ -119,6 +122,9 @@ func (t *Task) runMany(limit int) error {
 			return p.headErr
 		}
 		t.node.StreamTime = max(t.node.StreamTime, p.headTime)
+		if t.prog.Time != nil {
+			*t.prog.Time = p.headTime
+		}
 		if t.twice != nil {
 			err = t.runTwice(func() error { return p.src.Process(&in.Raw, p.headTime) })
 		} else {

@@ -37,6 +37,20 @@ type Counters struct {
 	Enforced     int64 // records processed although another input was empty
 }
 
+// Add adds other to c.
+func (c *Counters) Add(other Counters) {
+	c.Consumed += other.Consumed
+	c.Completed += other.Completed
+	c.DeadLettered += other.DeadLettered
+	c.Skipped += other.Skipped
+	c.Retrying += other.Retrying
+	c.Letters += other.Letters
+	c.Retries += other.Retries
+	c.Punctuations += other.Punctuations
+	c.Emissions += other.Emissions
+	c.Enforced += other.Enforced
+}
+
 // Task runs the units of one sub-topology and partition. It is a plain machine: no goroutine, no clock.
 type Task struct {
 	ID     record.TaskID
@@ -103,21 +117,25 @@ func NewTask(cfg TaskConfig, inputs []record.TopicPartition) (*Task, error) {
 }
 
 func (t *Task) openInputs(inputs []record.TopicPartition) error {
+	if len(t.inputs) == 1 && len(inputs) > 0 {
+		// The only input so far had its head in the node's Input.
+		p := t.inputs[0]
+		head := *p.head
+		p.head = &head
+	}
 	for _, tp := range inputs {
-		src := t.prog.Sources[tp.Topic]
+		src := t.prog.Source(tp.Topic)
 		if src == nil {
 			return fmt.Errorf("task %s: no source reads %s", t.ID, tp)
 		}
-		t.inputs = append(t.inputs, &input{tp: tp, src: src, end: -1, time: -1, idleSince: -1})
+		t.inputs = append(t.inputs, &input{tp: tp, src: src, head: new(record.Raw), end: -1, time: -1, idleSince: -1,
+			frozen: inputMark{0, -1}, applied: inputMark{0, -1}, savedTime: -1})
 	}
 	slices.SortFunc(t.inputs, func(a, b *input) int {
 		return cmp.Or(cmp.Compare(a.tp.Topic, b.tp.Topic), cmp.Compare(a.tp.Partition, b.tp.Partition))
 	})
-	for _, p := range t.inputs {
-		p.head = new(record.Raw)
-		if len(t.inputs) == 1 {
-			p.head = &t.node.Input.Raw
-		}
+	if len(t.inputs) == 1 {
+		t.inputs[0].head = &t.node.Input.Raw
 	}
 	return nil
 }
@@ -146,6 +164,7 @@ func (t *Task) Seek(tp record.TopicPartition, offset int64, metadata string) err
 	p.committed = offset
 	p.savedTime = m.Time
 	p.applied = inputMark{offset, m.Time}
+	p.frozen = p.applied
 	t.node.StreamTime = max(t.node.StreamTime, m.Time)
 	return err
 }
@@ -185,6 +204,27 @@ func (t *Task) Position(tp record.TopicPartition) int64 { return t.input(tp).pos
 
 // InboxBytes returns what waits in the inbox of a partition.
 func (t *Task) InboxBytes(tp record.TopicPartition) int { return t.input(tp).bytes }
+
+// Init prepares the program: the stores hold their state, the inputs have been sought.
+func (t *Task) Init(now int64) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicFailure(p, dlq.StageProcess, nil)
+		}
+		if err != nil {
+			t.node.Units.Rollback()
+			err = fmt.Errorf("task %s: init: %w", t.ID, err)
+		}
+	}()
+	t.node.WallTime, t.node.Input = now, noInput(-1)
+	if t.prog.Init != nil {
+		if err := t.prog.Init(); err != nil {
+			return err
+		}
+	}
+	t.node.Units.Commit()
+	return nil
+}
 
 // Close ends the task: its inboxes are released and its program is closed.
 func (t *Task) Close() error {

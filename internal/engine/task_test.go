@@ -52,7 +52,7 @@ func newTestTask(t *testing.T, cfg TaskConfig, fn func(tt *node.Task, k, v strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	sinkInfo, mapInfo, srcInfo := &node.Info{ID: 2, Name: "sink"}, &node.Info{ID: 1, Name: "map"}, &node.Info{ID: 0, Name: "src"}
+	sinkInfo, mapInfo, srcInfo := testInfo(2, "sink"), testInfo(1, "map"), testInfo(0, "src")
 	sink := node.Sink(n, sinkInfo, "out", d, serde.String, serde.String, nil)
 	out := new(node.Rec[string, string])
 	proc := func(r *node.Rec[string, string]) error {
@@ -65,10 +65,12 @@ func newTestTask(t *testing.T, cfg TaskConfig, fn func(tt *node.Task, k, v strin
 		out.Value = v
 		return sink(out)
 	}
-	prog := &Program{Node: n, Sources: map[string]node.Source{}, Infos: []*node.Info{srcInfo, mapInfo, sinkInfo}}
+	sources := map[string]node.Source{}
+	prog := &Program{Node: n, Source: func(topic string) node.Source { return sources[topic] },
+		Infos: []*node.Info{srcInfo, mapInfo, sinkInfo}}
 	var tps []record.TopicPartition
 	for _, topic := range topics {
-		prog.Sources[topic] = node.NewSource(n, srcInfo, serde.String, serde.String, node.Proc[string, string](proc))
+		sources[topic] = node.NewSource(n, srcInfo, serde.String, serde.String, node.Proc[string, string](proc))
 		tps = append(tps, record.TopicPartition{Topic: topic})
 	}
 	cfg.Program, cfg.Out, cfg.App, cfg.DeadLetters = prog, x.out, "app", "dlq"
@@ -353,7 +355,7 @@ func BenchmarkTaskPerRecord(b *testing.B) {
 	x.out = newTestOut(x, topicSet{})
 	n := &node.Task{}
 	n.Out = x.out.Sender()
-	prog := &Program{Node: n, Sources: map[string]node.Source{"a": nullSource{}}}
+	prog := &Program{Node: n, Source: func(string) node.Source { return nullSource{} }}
 	task, err := NewTask(TaskConfig{Program: prog, Out: x.out}, []record.TopicPartition{in("a")})
 	if err != nil {
 		b.Fatal(err)
@@ -377,3 +379,7 @@ type nullSource struct{}
 
 func (nullSource) Time(r *record.Raw, _ int64) (int64, error) { return r.Time, nil }
 func (nullSource) Process(r *record.Raw, _ int64) error       { return nil }
+
+func testInfo(id int, name string) *node.Info {
+	return &node.Info{ID: id, Name: name, Stats: &node.Stats{}}
+}

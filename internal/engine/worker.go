@@ -84,7 +84,9 @@ func (w *Worker) Step(now int64, ev Event) {
 	case AddTask:
 		w.add(ev.Task)
 	case Restored:
-		w.restored(ev.ID)
+		w.restored(now, ev.ID)
+	case AddInput:
+		w.addInput(ev)
 	case Delivered:
 		w.delivered(ev)
 	case Acked:
@@ -150,6 +152,22 @@ func (w *Worker) add(t *Task) {
 	}
 }
 
+func (w *Worker) addInput(ev AddInput) {
+	o := w.find(ev.ID)
+	if o == nil || w.byTP[ev.TP] != nil {
+		return
+	}
+	if err := o.openInputs([]record.TopicPartition{ev.TP}); err != nil {
+		w.fail(err)
+		return
+	}
+	w.byTP[ev.TP] = o
+	if o.state == taskRunning {
+		o.generation[ev.TP]++
+		w.do(Fetch{ev.TP, 0, o.generation[ev.TP]})
+	}
+}
+
 func (w *Worker) find(id record.TaskID) *owned {
 	for _, o := range w.tasks {
 		if o.ID == id {
@@ -159,11 +177,17 @@ func (w *Worker) find(id record.TaskID) *owned {
 	return nil
 }
 
-func (w *Worker) restored(id record.TaskID) {
-	if o := w.find(id); o != nil && o.state == taskRestoring {
-		o.state = taskRunning
-		w.fetch(o)
+func (w *Worker) restored(now int64, id record.TaskID) {
+	o := w.find(id)
+	if o == nil || o.state != taskRestoring {
+		return
 	}
+	if err := o.Init(now); err != nil {
+		w.fail(err)
+		return
+	}
+	o.state = taskRunning
+	w.fetch(o)
 }
 
 // fetch begins to read the inputs of a task at their positions.
