@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/oxbow-streams/oxbow/internal/node"
-	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/state"
 )
 
@@ -17,7 +16,7 @@ type Instance struct {
 	Task     *node.Task
 	Sources  map[string]node.Source // by real topic name; those of patterns appear when Source is asked for them
 	Infos    []*node.Info           // by Node.ID; nil for nodes of other sub-topologies
-	Drains   []Drain                // emission buffers in topological order
+	Drains   []node.Drain           // emission buffers in topological order
 
 	stores   map[string]state.Store
 	after    map[int][]attached // by Node.ID, in order
@@ -61,17 +60,8 @@ func (t *Topology) Instantiate(sub int, task *node.Task, stores map[string]state
 	return in, nil
 }
 
-// Drain empties the emission buffer of one table row by row. A row that was taken stays the current one until the next is.
-type Drain interface {
-	Info() *node.Info
-	Noted() int
-	Take() (ok bool, err error)
-	Emit() error
-	Row() record.Raw
-}
-
 // AddDrain hands an emission buffer to the task.
-func (in *Instance) AddDrain(d Drain) { in.Drains = append(in.Drains, d) }
+func (in *Instance) AddDrain(d node.Drain) { in.Drains = append(in.Drains, d) }
 
 // Attach puts proc, a node.Proc of the parent's output types, behind parent. Wiring goes from the last node to the first, so
 // what is attached later stands earlier.
@@ -97,8 +87,23 @@ func Children[K, V any](in *Instance, n *Node) map[string]node.Proc[K, V] {
 	return procs
 }
 
+// Node returns a node of the sub-topology by its name, nil if it has none of that name.
+func (in *Instance) Node(name string) *Node {
+	i := slices.IndexFunc(in.Sub.Nodes, func(n *Node) bool { return n.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return in.Sub.Nodes[i]
+}
+
 // Info returns what is known of a node in this task.
 func (in *Instance) Info(n *Node) *node.Info { return in.Infos[n.ID] }
+
+// Buffered tells whether the updates of a store wait for the next drain.
+func (in *Instance) Buffered(store string) bool {
+	i := slices.IndexFunc(in.Sub.Stores, func(s *Store) bool { return s.Name == store })
+	return i >= 0 && in.Sub.Stores[i].Spec.Buffered && !in.Topology.Unbuffered
+}
 
 // Store returns a store of the sub-topology, nil if it has none of that name.
 func (in *Instance) Store(name string) state.Store { return in.stores[name] }
@@ -156,12 +161,8 @@ type PassThrough struct {
 
 // Path names the nodes from a source to a node, both included.
 func (in *Instance) Path(name string) []string {
-	i := slices.IndexFunc(in.Sub.Nodes, func(n *Node) bool { return n.Name == name })
-	if i < 0 {
-		return nil
-	}
 	var path []string
-	for n := in.Sub.Nodes[i]; n != nil; {
+	for n := in.Node(name); n != nil; {
 		path = append(path, n.Name)
 		if len(n.Parents) == 0 {
 			break

@@ -9,7 +9,7 @@ import (
 	"github.com/oxbow-streams/oxbow/state"
 )
 
-// Topology is a compiled program. It does not change and may be used by any goroutine.
+// Topology is a compiled program. It may be used by any goroutine.
 type Topology struct {
 	App    string
 	Subs   []*Sub
@@ -19,6 +19,8 @@ type Topology struct {
 	Internals []*Internal
 	// Copartitions are the groups of topics that must have equal partition counts, by their real names.
 	Copartitions []Copartition
+	// Unbuffered switches all emission buffers off. It is set before the first task is instantiated.
+	Unbuffered bool
 
 	internal map[string]*Internal // by name as described
 }

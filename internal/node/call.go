@@ -44,7 +44,11 @@ func (c *Call) metadata() Metadata {
 		return *c.meta
 	}
 	in := &c.task.Input
-	return Metadata{Coordinates: in.Coordinates, Time: in.Raw.Time, Headers: in.Raw.Headers, Task: c.task.ID, Node: c.at.Name}
+	h := in.Raw.Headers
+	if in.Origin != nil {
+		h, _ = cutOrigin(h)
+	}
+	return Metadata{Coordinates: in.Coordinates, Time: in.Raw.Time, Headers: h, Task: c.task.ID, Node: c.at.Name}
 }
 
 // base is the context without the deadline.
@@ -88,13 +92,17 @@ func (c *Call) Value(key any) any {
 	return c.base().Value(key)
 }
 
-// calls hands out the Calls of one node.
-type calls struct{ now *Call }
+// Calls hands out the contexts of one node.
+type Calls struct{ now *Call }
 
-func newCalls(t *Task, at *Info) *calls { return &calls{&Call{task: t, at: at}} }
+// NewCalls returns the contexts of a node.
+func NewCalls(t *Task, at *Info) *Calls { return &Calls{&Call{task: t, at: at}} }
 
-// over ends the running call.
-func (c *calls) over() {
+// Context is that of the running call.
+func (c *Calls) Context() context.Context { return c.now }
+
+// Over ends the running call.
+func (c *Calls) Over() {
 	old := c.now
 	if old.ctx == nil {
 		return
@@ -108,50 +116,50 @@ func (c *calls) over() {
 
 // Try1 makes a plain function of one that takes a context and one argument.
 func Try1[T, R any](t *Task, at *Info, f func(context.Context, T) (R, error)) func(T) (R, error) {
-	c := newCalls(t, at)
+	c := NewCalls(t, at)
 	return func(v T) (R, error) {
 		r, err := f(c.now, v)
-		c.over()
+		c.Over()
 		return r, err
 	}
 }
 
 // Try makes a plain function of one that takes a context.
 func Try[K, V, R any](t *Task, at *Info, f func(context.Context, K, V) (R, error)) func(K, V) (R, error) {
-	c := newCalls(t, at)
+	c := NewCalls(t, at)
 	return func(k K, v V) (R, error) {
 		r, err := f(c.now, k, v)
-		c.over()
+		c.Over()
 		return r, err
 	}
 }
 
 // TryPair is [Try] for two results.
 func TryPair[K, V, R, S any](t *Task, at *Info, f func(context.Context, K, V) (R, S, error)) func(K, V) (R, S, error) {
-	c := newCalls(t, at)
+	c := NewCalls(t, at)
 	return func(k K, v V) (R, S, error) {
 		r, s, err := f(c.now, k, v)
-		c.over()
+		c.Over()
 		return r, s, err
 	}
 }
 
 // TryDo is [Try] for no result.
 func TryDo[K, V any](t *Task, at *Info, f func(context.Context, K, V) error) func(K, V) error {
-	c := newCalls(t, at)
+	c := NewCalls(t, at)
 	return func(k K, v V) error {
 		err := f(c.now, k, v)
-		c.over()
+		c.Over()
 		return err
 	}
 }
 
 // TryFold is [Try] for three arguments: a key, a value and what there was before.
 func TryFold[K, V, A, R any](t *Task, at *Info, f func(context.Context, K, V, A) (R, error)) func(K, V, A) (R, error) {
-	c := newCalls(t, at)
+	c := NewCalls(t, at)
 	return func(k K, v V, a A) (R, error) {
 		r, err := f(c.now, k, v, a)
-		c.over()
+		c.Over()
 		return r, err
 	}
 }

@@ -1,6 +1,9 @@
 package node
 
-import "github.com/oxbow-streams/oxbow/state"
+import (
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/state"
+)
 
 // Row is the current value of a table's key, with its timestamp. OK is false if there is none.
 type Row[V any] struct {
@@ -52,5 +55,23 @@ func MapGetter[K, V, V2 any](t *Task, at *Info, f func(K, V) (V2, error), from G
 			return Row[V2]{}, t.userError(at, err)
 		}
 		return Row[V2]{v, row.Time, true}, nil
+	}
+}
+
+// TransformGetter reads a transformed table that has no store. f is asked about rows that are not there, too.
+func TransformGetter[K, V, V2 any](t *Task, at *Info, f func(K, record.Opt[V]) (record.Opt[V2], error),
+	from Getter[K, V]) Getter[K, V2] {
+	return func(k K) (Row[V2], error) {
+		row, err := from(k)
+		if err != nil {
+			return Row[V2]{}, err
+		}
+		t.At = at
+		v, err := f(k, record.OptOf(row.Value, row.OK))
+		if err != nil {
+			return Row[V2]{}, t.userError(at, err)
+		}
+		v2, ok := v.Get()
+		return Row[V2]{v2, row.Time, ok}, nil
 	}
 }

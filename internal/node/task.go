@@ -84,6 +84,12 @@ func (t *Task) userError(at *Info, err error) error {
 	return t.Fail(dlq.StageProcess, at, err)
 }
 
+// StateError is what a node returns for an error of a store; see stateError.
+func (t *Task) StateError(at *Info, err error) error { return t.stateError(at, err) }
+
+// UserError is what a node returns for an error of a user's function.
+func (t *Task) UserError(at *Info, err error) error { return t.userError(at, err) }
+
 // stateError makes a Failure of a key or value that a store's serde cannot turn into bytes or back. Everything else that a store
 // returns is trouble of its engine. nil stays nil.
 func (t *Task) stateError(at *Info, err error) error {

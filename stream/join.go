@@ -1,0 +1,104 @@
+package stream
+
+import (
+	"context"
+
+	"github.com/oxbow-streams/oxbow/internal/node"
+	"github.com/oxbow-streams/oxbow/topology"
+)
+
+// joinMaker makes the joiner of a stream and a table for one task.
+type joinMaker[K, L, R, O any] func(t *node.Task, at *node.Info) func(K, L, Opt[R]) (O, error)
+
+// JoinTable looks up each record's key in a table and makes a result of the two. Records without a row, and those with a null
+// key or value, make none. The table's updates make no results. Both topics need equal partition counts; a stream whose key may
+// have changed goes through a repartition topic first.
+func JoinTable[K, L, R, O any](l Stream[K, L], r Table[K, R], f func(k K, l L, r R) O, opts ...JoinOption) Stream[K, O] {
+	set := joinSettings("JoinTable", opts)
+	l.builder().notNil(&set, f)
+	return joinTable(l, r, set, false, func(*node.Task, *node.Info) func(K, L, Opt[R]) (O, error) {
+		return func(k K, l L, r Opt[R]) (O, error) {
+			row, _ := r.Get()
+			return f(k, l, row), nil
+		}
+	})
+}
+
+// TryJoinTable is [JoinTable] for a function that can fail.
+func TryJoinTable[K, L, R, O any](l Stream[K, L], r Table[K, R], f func(ctx context.Context, k K, l L, r R) (O, error),
+	opts ...JoinOption) Stream[K, O] {
+	set := joinSettings("TryJoinTable", opts)
+	l.builder().notNil(&set, f)
+	return joinTable(l, r, set, false, func(t *node.Task, at *node.Info) func(K, L, Opt[R]) (O, error) {
+		try := node.TryFold(t, at, f)
+		return func(k K, l L, r Opt[R]) (O, error) {
+			row, _ := r.Get()
+			return try(k, l, row)
+		}
+	})
+}
+
+// LeftJoinTable is [JoinTable] with a result also for records without a row, a null key among them: then r is None.
+func LeftJoinTable[K, L, R, O any](l Stream[K, L], r Table[K, R], f func(k K, l L, r Opt[R]) O,
+	opts ...JoinOption) Stream[K, O] {
+	set := joinSettings("LeftJoinTable", opts)
+	l.builder().notNil(&set, f)
+	return joinTable(l, r, set, true, func(*node.Task, *node.Info) func(K, L, Opt[R]) (O, error) {
+		return func(k K, l L, r Opt[R]) (O, error) { return f(k, l, r), nil }
+	})
+}
+
+// TryLeftJoinTable is [LeftJoinTable] for a function that can fail.
+func TryLeftJoinTable[K, L, R, O any](l Stream[K, L], r Table[K, R],
+	f func(ctx context.Context, k K, l L, r Opt[R]) (O, error), opts ...JoinOption) Stream[K, O] {
+	set := joinSettings("TryLeftJoinTable", opts)
+	l.builder().notNil(&set, f)
+	return joinTable(l, r, set, true, func(t *node.Task, at *node.Info) func(K, L, Opt[R]) (O, error) {
+		return node.TryFold(t, at, f)
+	})
+}
+
+func joinTable[K, L, R, O any](l Stream[K, L], right Table[K, R], set settings, left bool,
+	join joinMaker[K, L, R, O]) Stream[K, O] {
+	b, r := l.builder(), right.table()
+	b.same(&set, r.b)
+	if l.rekeyed {
+		l = repartitionForJoin(l, &set)
+	}
+	sources := union(l.sources, r.sources)
+	b.graph.Copartition(sources)
+	stores := r.storeNames()
+	prefix := "KSTREAM-JOIN-"
+	if left {
+		prefix = "KSTREAM-LEFTJOIN-"
+	}
+	name := b.graph.NameOr(set.name, prefix)
+	op := &topology.Op{Site: set.site, RelaxedNullKey: left, Write: func(c *topology.Compiler) *topology.Node {
+		n := topology.NewProcessor(name, wired(l, c, &set,
+			func(in *topology.Instance, self *topology.Node) (node.Proc[K, L], error) {
+				return node.JoinTable(in.Task, in.Info(self), r.getter(in), left, join(in.Task, in.Info(self)),
+					topology.After[K, O](in, self)), nil
+			}))
+		n.OnError = set.policy
+		c.Add(n, c.Out(l.op))
+		for _, s := range stores {
+			c.Connect(n, s)
+		}
+		return n
+	}}
+	b.graph.Add(op, l.op)
+	return Stream[K, O]{b: b, op: op, name: name, key: ownSerde(&set.key, l.key), sources: sources, again: new(reuse)}
+}
+
+// repartitionForJoin sends a stream through a topic. Joins of one stream that are not named share it.
+func repartitionForJoin[K, V any](s Stream[K, V], set *settings) Stream[K, V] {
+	topic := s.name
+	if set.name != "" {
+		topic = set.name
+	}
+	names := topology.RepartitionNames(s.b.graph, topic)
+	if s.again.op == nil || topic != s.name {
+		s.again.op = s.b.graph.Add(repartitionOp(s, set, names), s.op)
+	}
+	return repartitioned(s, s.again.op, names.Source)
+}

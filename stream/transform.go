@@ -1,0 +1,57 @@
+package stream
+
+import (
+	"context"
+
+	"github.com/oxbow-streams/oxbow/internal/node"
+	"github.com/oxbow-streams/oxbow/topology"
+)
+
+// MapTableOpt is [MapTable] for a function that may delete the row, by None. It is not called for deletions.
+func MapTableOpt[K, V, V2 any](from Table[K, V], f func(k K, v V) Opt[V2], opts ...AggOption) Table[K, V2] {
+	set := aggSettings("MapTableOpt", opts)
+	from.table().b.notNil(&set, f)
+	return transform(from, set, "KTABLE-MAPVALUES-", true, func(*node.Task, *node.Info) func(K, Opt[V]) (Opt[V2], error) {
+		return func(k K, v Opt[V]) (Opt[V2], error) {
+			some, ok := v.Get()
+			if !ok {
+				return None[V2](), nil
+			}
+			return f(k, some), nil
+		}
+	})
+}
+
+// TransformTable gives every row a new value, of a function made once per task by mk, so that it may keep something between
+// calls. It is called for deletions too, and may delete by None. Where old values are needed and the table has no store, it is
+// called for those as well: name the table with [As] if that matters.
+func TransformTable[K, V, V2 any](from Table[K, V], mk func() func(k K, v Opt[V]) Opt[V2], opts ...AggOption) Table[K, V2] {
+	set := aggSettings("TransformTable", opts)
+	from.table().b.notNil(&set, mk)
+	return transform(from, set, "KTABLE-TRANSFORMVALUES-", false, func(*node.Task, *node.Info) func(K, Opt[V]) (Opt[V2], error) {
+		f := mk()
+		return func(k K, v Opt[V]) (Opt[V2], error) { return f(k, v), nil }
+	})
+}
+
+// TryTransformTable is [TransformTable] for functions that can fail.
+func TryTransformTable[K, V, V2 any](from Table[K, V], mk func() func(ctx context.Context, k K, v Opt[V]) (Opt[V2], error),
+	opts ...AggOption) Table[K, V2] {
+	set := aggSettings("TryTransformTable", opts)
+	from.table().b.notNil(&set, mk)
+	return transform(from, set, "KTABLE-TRANSFORMVALUES-", false, func(t *node.Task, at *node.Info) func(K, Opt[V]) (Opt[V2], error) {
+		return node.Try(t, at, mk())
+	})
+}
+
+func transform[K, V, V2 any](from Table[K, V], set settings, prefix string, burns bool,
+	f func(*node.Task, *node.Info) func(K, Opt[V]) (Opt[V2], error)) Table[K, V2] {
+	up := from.table()
+	t := derive[K, V, V2](up, set, prefix, burns)
+	t.compute = func(in *topology.Instance, self *topology.Node) node.Getter[K, V2] {
+		return node.TransformGetter(in.Task, in.Info(self), f(in.Task, in.Info(self)), up.getter(in))
+	}
+	return t.finish(up.op, func(in *topology.Instance, self *topology.Node, out *node.Emitter[K, V2]) any {
+		return node.TransformTable(in.Task, in.Info(self), f(in.Task, in.Info(self)), t.open(in), out)
+	})
+}
