@@ -181,6 +181,8 @@ func connHint(err error, cfg *Config, fresh bool) string {
 		return "the broker closed a new connection without a word: does the listener want TLS or SASL?"
 	case fresh && isEOF(err) && cfg.SASL == nil:
 		return "the broker closed a new connection without a word: does the listener want SASL?"
+	case fresh && isEOF(err) && cfg.SASL != nil:
+		return "the broker closed a new connection: if it goes on, check user, password and mechanism " + mechanismName(cfg)
 	}
 	return ""
 }
