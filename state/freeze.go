@@ -118,7 +118,7 @@ func (c *cache[X]) reset() {
 func (c *cache[X]) close() {
 	c.reset()
 	c.chunks, c.next, c.spare, c.hand, c.used = nil, 0, nil, 0, 0
-	c.index, c.mem, c.hdrs = make([]loc, minIndex), arena{}, nil
+	c.index, c.mem, c.hdrs = make(index, minIndex), arena{}, nil
 	c.acct.setTotal(0)
 }
 
