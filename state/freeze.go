@@ -29,7 +29,7 @@ func (c *cache[X]) freeze(f *freezing) error {
 	if len(c.dirty) == 0 {
 		return nil
 	}
-	c.sortByKey(c.dirty)
+	sortByKey(c.dirty, c.keyAt)
 	c.frozen, c.dirty = c.dirty, c.frozen[:0]
 	c.runs, c.inRuns = nil, 0
 	c.acct.frozen, c.acct.dirty = c.acct.dirty, 0
