@@ -401,7 +401,7 @@ func (w *produceWorld) ack(a Ack) {
 			kind = "timeout"
 		default:
 			kind = "failed"
-			if failed.Code != 29 {
+			if failed.Code == codeOutOfOrderSequence {
 				w.err = fmt.Errorf("%s: %v failed though no broker has lost what it acknowledged: %v", a.TP, m.ids, a.Err)
 			}
 		}

@@ -52,9 +52,9 @@ func (s *sequencer) result(p *partition, e *entry, now time.Time, r *produceResu
 	}
 	switch r.code {
 	case 0:
-		s.appended(p, e, now, r.base)
+		s.appended(p, e, r.base)
 	case codeDuplicateSequence: // appended by an earlier attempt, too long ago for the broker to know where
-		s.appended(p, e, now, -1)
+		s.appended(p, e, -1)
 	case codeOutOfOrderSequence:
 		if !e.front { // it overtook the one before it, or that one failed
 			s.again(p, e, now, false)
@@ -86,8 +86,9 @@ var certainlyNotAppended = map[Code]bool{
 	codeThrottlingQuotaExceeded: true, codeUnknownTopicID: true,
 }
 
-func (s *sequencer) appended(p *partition, e *entry, now time.Time, base int64) {
-	p.proven, p.provenAt, p.failures = true, now, 0
+func (s *sequencer) appended(p *partition, e *entry, base int64) {
+	p.proven, p.failures = true, 0
+	p.provenAt = e.deadline.Add(-s.cfg.delivery) // it cannot have been appended before
 	if e.doomed != nil {
 		p.bump = true // the log goes on behind the hole: its sequences are used up
 	}
