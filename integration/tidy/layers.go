@@ -15,6 +15,7 @@ var layers = [][]string{
 	{"state/memstore", "state/pebblestore"},
 	{"dlq"},
 	{"internal/node"},
+	{"internal/tap"},
 	{"topology"},
 	{"internal/kafka", "internal/metrics"},
 	{"internal/kafka/kafkatest"},

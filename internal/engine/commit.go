@@ -308,7 +308,7 @@ func (t *Task) frozenOffsets(into map[record.TopicPartition]Offset) {
 	for _, p := range t.inputs {
 		m := p.frozen
 		if m.position != p.committed || m.time != p.savedTime {
-			into[p.tp] = Offset{At: m.position, Metadata: offsetMetadata{Time: m.time}.encode()}
+			into[p.tp] = Offset{At: m.position, Metadata: OffsetMetadata{Time: m.time}.Encode()}
 		}
 	}
 }

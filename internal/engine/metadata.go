@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// offsetMetadata is the text that is committed with an offset, in the layout that Kafka Streams reads: version 2, the
+// OffsetMetadata is the text that is committed with an offset, in the layout that Kafka Streams reads: version 2, the
 // partition time, then named numbers.
-type offsetMetadata struct {
+type OffsetMetadata struct {
 	Time  int64 // partition time, −1 for none
 	Named map[string]int64
 }
@@ -19,7 +19,7 @@ const metadataVersion = 2
 
 var errMetadata = errors.New("cut short")
 
-func (m offsetMetadata) encode() string {
+func (m OffsetMetadata) Encode() string {
 	b := append(make([]byte, 0, 16), metadataVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Time))
 	if len(m.Named) > 0 {
@@ -38,10 +38,10 @@ func (m offsetMetadata) encode() string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// decodeMetadata reads what encode writes, and Kafka Streams' version 1. Empty text is no metadata. An error leaves the
+// DecodeOffsetMetadata reads what Encode writes, and Kafka Streams' version 1. Empty text is no metadata. An error leaves the
 // offset valid: the caller may go on with partition time −1, as Kafka Streams does.
-func decodeMetadata(text string) (offsetMetadata, error) {
-	none := offsetMetadata{Time: -1}
+func DecodeOffsetMetadata(text string) (OffsetMetadata, error) {
+	none := OffsetMetadata{Time: -1}
 	if text == "" {
 		return none, nil
 	}
@@ -55,7 +55,7 @@ func decodeMetadata(text string) (offsetMetadata, error) {
 	if b[0] != 1 && b[0] != metadataVersion {
 		return none, fmt.Errorf("offset metadata: version %d, known are 1 and 2", b[0])
 	}
-	m := offsetMetadata{Time: int64(binary.BigEndian.Uint64(b[1:]))}
+	m := OffsetMetadata{Time: int64(binary.BigEndian.Uint64(b[1:]))}
 	if rest := b[9:]; b[0] == metadataVersion && len(rest) > 0 {
 		if m.Named, err = decodeNamed(rest); err != nil {
 			return none, err

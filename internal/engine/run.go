@@ -160,7 +160,7 @@ func (t *Task) pick() (*input, error) {
 			}
 			if !ok {
 				empty = true
-				wait = t.waits(p) || wait
+				wait = t.waits(p, t.node.WallTime) || wait
 				continue
 			}
 			p.idleSince = -1
@@ -205,7 +205,7 @@ func (t *Task) readTime(p *input) {
 
 // waits tells whether the task should wait for more of an empty input: for what the broker is known to have, or may have,
 // and then for MaxIdle more.
-func (t *Task) waits(p *input) bool {
+func (t *Task) waits(p *input, now int64) bool {
 	if t.cfg.MaxIdle < 0 {
 		return false
 	}
@@ -217,9 +217,9 @@ func (t *Task) waits(p *input) bool {
 		return false
 	}
 	if p.idleSince < 0 {
-		p.idleSince = t.node.WallTime
+		p.idleSince = now
 	}
-	return t.node.WallTime-p.idleSince < t.cfg.MaxIdle
+	return now-p.idleSince < t.cfg.MaxIdle
 }
 
 // Ready tells whether a run at wall time now might get anything done, and if not, when it should be tried again
@@ -238,7 +238,7 @@ func (t *Task) Ready(now int64) (bool, int64) {
 			filled = true
 			continue
 		}
-		if len(t.inputs) > 1 && t.waits(p) {
+		if len(t.inputs) > 1 && t.waits(p, now) {
 			waits = true
 			if p.idleSince >= 0 {
 				next = min(next, p.idleSince+t.cfg.MaxIdle)

@@ -159,7 +159,7 @@ func (t *Task) Seek(tp record.TopicPartition, offset int64, metadata string) err
 	if p == nil {
 		return fmt.Errorf("task %s: %s is not an input", t.ID, tp)
 	}
-	m, err := decodeMetadata(metadata)
+	m, err := DecodeOffsetMetadata(metadata)
 	p.rewind(offset, m.Time)
 	p.committed = offset
 	p.savedTime = m.Time

@@ -328,17 +328,17 @@ func TestRunTwiceFindsWhatEscapes(t *testing.T) {
 
 func TestOffsetMetadata(t *testing.T) {
 	// Written by Kafka Streams: version 2, partition time 1700000000000, no entries.
-	if got := (offsetMetadata{Time: 1700000000000}).encode(); got != "AgAAAYvP5WgA" {
+	if got := (OffsetMetadata{Time: 1700000000000}).Encode(); got != "AgAAAYvP5WgA" {
 		t.Errorf("encoded %q", got)
 	}
-	for _, m := range []offsetMetadata{{Time: -1}, {Time: 5, Named: map[string]int64{"oxbow.commit": 7, "x": -1}}} {
-		got, err := decodeMetadata(m.encode())
+	for _, m := range []OffsetMetadata{{Time: -1}, {Time: 5, Named: map[string]int64{"oxbow.commit": 7, "x": -1}}} {
+		got, err := DecodeOffsetMetadata(m.Encode())
 		if err != nil || got.Time != m.Time || fmt.Sprint(got.Named) != fmt.Sprint(m.Named) {
 			t.Errorf("%+v came back as %+v, %v", m, got, err)
 		}
 	}
 	for _, s := range []string{"AA==", "%", "CQAAAYvP5WgA", "AgAAAYvP5WgAAAAAAQ=="} {
-		if m, err := decodeMetadata(s); err == nil || m.Time != -1 {
+		if m, err := DecodeOffsetMetadata(s); err == nil || m.Time != -1 {
 			t.Errorf("%q decoded to %+v, %v", s, m, err)
 		}
 	}
@@ -346,8 +346,8 @@ func TestOffsetMetadata(t *testing.T) {
 
 func FuzzOffsetMetadata(f *testing.F) {
 	f.Add("AgAAAYvP5WgA")
-	f.Add(offsetMetadata{Time: 5, Named: map[string]int64{"oxbow.commit": 7}}.encode())
-	f.Fuzz(func(t *testing.T, s string) { decodeMetadata(s) })
+	f.Add(OffsetMetadata{Time: 5, Named: map[string]int64{"oxbow.commit": 7}}.Encode())
+	f.Fuzz(func(t *testing.T, s string) { DecodeOffsetMetadata(s) })
 }
 
 func BenchmarkTaskPerRecord(b *testing.B) {

@@ -16,30 +16,27 @@ func (s *sequencer) next(p *partition) *entry {
 			return nil
 		}
 		return p.front()
-	case p.hole != nil:
+	case p.hole != nil || p.sent >= len(p.queue):
 		return nil
 	}
 	window := s.cfg.window
-	if !p.proven {
+	if !p.proven || p.sent == 0 && p.id != s.id {
 		window = 1
 	}
-	if p.open >= window {
+	if p.sent >= window {
 		return nil
 	}
-	i := slices.IndexFunc(p.queue, func(e *entry) bool { return e.state == isQueued })
-	if i < 0 {
-		return nil
-	}
-	return p.queue[i]
+	return p.queue[p.sent]
 }
 
 // front returns the oldest batch that is not settled.
 func (p *partition) front() *entry {
-	i := slices.IndexFunc(p.queue, func(e *entry) bool { return e.state != isSettled })
-	if i < 0 {
-		return nil
+	for _, e := range p.queue {
+		if e.state != isSettled {
+			return e
+		}
 	}
-	return p.queue[i]
+	return nil
 }
 
 // touch puts p where it belongs after a change: into its node's list, to those who wait, or nowhere.
@@ -142,7 +139,7 @@ func (s *sequencer) gather(n *node, now time.Time) *produceRequest {
 			moved = append(moved, p)
 			continue
 		}
-		s.launch(p, e, now)
+		s.launch(p, e)
 		size += e.batch.Bytes()
 		r.entries = append(r.entries, e)
 	}
@@ -154,21 +151,17 @@ func (s *sequencer) gather(n *node, now time.Time) *produceRequest {
 }
 
 // launch gives a batch its sequence, if it has none, and notes that it is on its way.
-func (s *sequencer) launch(p *partition, e *entry, now time.Time) {
+func (s *sequencer) launch(p *partition, e *entry) {
 	if e.state == isResend {
 		p.resends--
 	} else {
-		if p.open == 0 && p.id != s.id {
+		if p.sent == 0 && p.id != s.id {
 			p.id, p.sequence, p.proven = s.id, 0, false
-		}
-		if p.open == 0 && now.Sub(p.provenAt) > s.cfg.delivery {
-			p.proven = false // a broker forgets a producer that was silent for long
 		}
 		e.sequence = p.sequence
 		e.batch.identify(p.id, e.sequence)
 		p.sequence = addSequence(p.sequence, e.batch.count)
-		e.numbered = true
-		p.open++
+		p.sent++
 	}
 	e.front = p.front() == e
 	e.state = isFlying

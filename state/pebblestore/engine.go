@@ -267,7 +267,7 @@ func (e *Engine) shut() error {
 			return fmt.Errorf("state directory %s: close: a write to the disk does not end; the directory stays locked until the process ends", e.dir)
 		}
 	}
-	lerr := e.fs.unlock()
+	lerr := e.lock.Close()
 	switch {
 	case failed != nil:
 		return nil

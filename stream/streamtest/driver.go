@@ -64,6 +64,7 @@ type options struct {
 	noDLQ    bool
 	appID    string
 	maxBytes int
+	maxIdle  int64 // ms; −1: a task never waits for an input that is empty
 }
 
 // StartAt sets the driver's clock. The default is 2000-01-01 UTC.
@@ -82,6 +83,10 @@ func KeepPartial() Option { return func(o *options) { o.partial = true } }
 func OnError(rules ...dlq.Rule) Option {
 	return func(o *options) { o.policy = dlq.NewPolicy(rules...) }
 }
+
+// MaxTaskIdle lets a task with several inputs wait so long, on the driver's clock, for one that is empty. The default is not to
+// wait.
+func MaxTaskIdle(d time.Duration) Option { return func(o *options) { o.maxIdle = d.Milliseconds() } }
 
 // Engine keeps the stores in an engine of the caller's, who closes it. The default is one in memory.
 func Engine(e state.Engine) Option { return func(o *options) { o.engine = e } }
@@ -103,7 +108,7 @@ func New(t testing.TB, b *stream.Builder, opts ...Option) *Driver {
 
 // Open is [New] without a test. The caller closes the driver.
 func Open(b *stream.Builder, opts ...Option) (*Driver, error) {
-	o := options{start: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), caching: true, appID: AppID}
+	o := options{start: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), caching: true, appID: AppID, maxIdle: -1}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -114,6 +119,7 @@ func Open(b *stream.Builder, opts ...Option) (*Driver, error) {
 	if o.engine == nil {
 		o.engine = memstore.New()
 	}
+	topo.Unbuffered = !o.caching
 	d := &Driver{opts: o, topo: topo, now: o.start.UnixMilli(), topics: map[string]*topic{},
 		group: map[record.TopicPartition]engine.Offset{}}
 	if err := d.begin(); err != nil {
@@ -141,7 +147,7 @@ func (d *Driver) begin() error {
 			inputs = append(inputs, record.TopicPartition{Topic: name})
 		}
 		t, err := engine.NewTask(engine.TaskConfig{App: d.opts.appID, ID: id, Program: prog, Out: d.worker.Out,
-			DeadLetters: DeadLetterTopic, Policy: d.opts.policy, MaxIdle: -1, KeepPartial: d.opts.partial,
+			DeadLetters: DeadLetterTopic, Policy: d.opts.policy, MaxIdle: d.opts.maxIdle, KeepPartial: d.opts.partial,
 			Twice: d.opts.twice}, inputs)
 		if err != nil {
 			return errors.Join(err, prog.Close())
@@ -154,6 +160,10 @@ func (d *Driver) begin() error {
 		}
 		d.step(engine.AddTask{Task: t})
 		d.step(engine.Restored{ID: id})
+		for _, tp := range inputs { // no input holds more than the task has seen
+			end := int64(len(d.topic(tp.Topic).log))
+			d.step(engine.Delivered{TP: tp, Generation: d.gens[tp], Next: d.group[tp].At, End: end})
+		}
 	}
 	return d.settle()
 }

@@ -1,0 +1,324 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/oxbow-streams/oxbow/internal/node"
+	"github.com/oxbow-streams/oxbow/internal/tap"
+	"github.com/oxbow-streams/oxbow/stream"
+)
+
+type (
+	anyTable        = stream.Table[any, any]
+	anyGrouped      = stream.Grouped[any, any]
+	anyGroupedTable = stream.GroupedTable[any, any]
+)
+
+// store reads the options of a step's store. Serdes are given even where a step keeps them: they are what it declares.
+func storeOptions(s *Step) ([]stream.AggOption, error) {
+	opts := []stream.AggOption{stream.WithKey[any](dynamic{s.Key}), stream.WithValue[any](dynamic{s.Value})}
+	given, _ := s.Field("store")
+	if given == nil {
+		return opts, nil
+	}
+	fields, ok := given.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("store: %v", given)
+	}
+	for k, v := range fields {
+		switch k {
+		case "name":
+			opts = append(opts, stream.As(v.(string)))
+		case "caching":
+			if v == false {
+				opts = append(opts, stream.EmitEvery)
+			}
+		case "changelog":
+			if v == false {
+				opts = append(opts, stream.NoChangelog())
+			}
+		default:
+			return nil, fmt.Errorf("store: the field %q is not in the vocabulary", k)
+		}
+	}
+	return opts, nil
+}
+
+func buildTable(p *program, s *Step) (any, error) {
+	topic := s.Text("topic")
+	p.sources = append(p.sources, source{topic: topic, wire: wire{s.Key, s.Value}})
+	opts, err := storeOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	var table []stream.TableOption
+	for _, o := range opts[2:] { // a source has its serdes as arguments
+		table = append(table, o.(stream.TableOption))
+	}
+	return stream.TableFrom(p.b, topic, dynamic{s.Key}, dynamic{s.Value}, table...), nil
+}
+
+// materialised leaves the serdes away where the step has no store of its own.
+func materialised(s *Step) ([]stream.AggOption, error) {
+	opts, err := storeOptions(s)
+	if err != nil || s.Rest["store"] == nil {
+		return nil, err
+	}
+	return opts, nil
+}
+
+func filterTable(p *program, s *Step, t anyTable, want bool, keep func(env) (bool, error)) (any, error) {
+	opts, err := materialised(s)
+	if err != nil {
+		return nil, err
+	}
+	f := func(_ context.Context, k, v any) (bool, error) { return keep(env{"key": k, "value": v}) }
+	if want {
+		return t.TryFilter(f, opts...), nil
+	}
+	return t.TryFilterNot(f, opts...), nil
+}
+
+func mapTable(p *program, s *Step, t anyTable, f func(env) (any, error)) (any, error) {
+	opts, err := materialised(s)
+	if err != nil {
+		return nil, err
+	}
+	return stream.MapTableOpt(t, func(k, v any) opt { return some(must(f(env{"key": k, "value": v}))) }, opts...), nil
+}
+
+// must panics with an error of an expression, where a function cannot return one. It becomes the unit's failure.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func buildTransformValues(p *program, s *Step) (any, error) {
+	t, err := of[anyTable](p, s)
+	if err != nil {
+		return nil, err
+	}
+	f, err := typed(s, "fn", s.Value)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := materialised(s)
+	if err != nil {
+		return nil, err
+	}
+	return stream.TryTransformTable(t, func() func(context.Context, any, opt) (opt, error) {
+		var calls int64
+		return func(_ context.Context, k any, v opt) (opt, error) {
+			calls++
+			r, err := f(env{"key": k, "value": v.Or(nil), "calls": calls})
+			return some(r), err
+		}
+	}, opts...), nil
+}
+
+func buildToTable(p *program, s *Step) (any, error) {
+	in, err := of[anyStream](p, s)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := storeOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	return in.ToTable(opts...), nil
+}
+
+func buildToStream(p *program, s *Step) (any, error) {
+	t, err := of[anyTable](p, s)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := s.Field("fn"); !ok {
+		return t.ToStream(), nil
+	}
+	f, err := typed(s, "fn", s.Key)
+	if err != nil {
+		return nil, err
+	}
+	return stream.PresentKeys(stream.TryToStreamBy(t, func(_ context.Context, k any, v opt) (opt, error) {
+		r, err := f(env{"key": k, "value": v.Or(nil)})
+		return some(r), err
+	})), nil
+}
+
+func buildGroupByKey(p *program, s *Step) (any, error) {
+	in, err := of[anyStream](p, s)
+	if err != nil {
+		return nil, err
+	}
+	return in.GroupByKey(stream.WithKey[any](dynamic{s.Key}), stream.WithValue[any](dynamic{s.Value})), nil
+}
+
+func buildGroupBy(p *program, s *Step) (any, error) {
+	if t, ok := p.made[s.Of[0]].(anyTable); ok {
+		return groupTable(p, s, t)
+	}
+	keyed, err := selectKey(p, s)
+	if err != nil {
+		return nil, err
+	}
+	return keyed.GroupByKey(stream.WithKey[any](dynamic{s.Key}), stream.WithValue[any](dynamic{s.Value})), nil
+}
+
+// groupTable groups a table. A null pair, and a pair with a null key or value, is a row without a group.
+func groupTable(p *program, s *Step, t anyTable) (any, error) {
+	f, err := expression(s, "fn")
+	if err != nil {
+		return nil, err
+	}
+	return stream.GroupTableByOpt(t, func(k, v any) (any, any, bool) {
+		r := must(f(env{"key": k, "value": v}))
+		if r == nil {
+			return nil, nil, false
+		}
+		key, value, err := pairOf(r, s)
+		must(r, err)
+		return key.Or(nil), value.Or(nil), key.IsSome() && value.IsSome()
+	}, stream.WithKey[any](dynamic{s.Key}), stream.WithValue[any](dynamic{s.Value})), nil
+}
+
+func buildCount(p *program, s *Step) (any, error) {
+	opts, err := storeOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	one := func(by int64) func(any, any, opt) opt {
+		return func(_, _ any, n opt) opt { return some(n.Or(int64(0)).(int64) + by) }
+	}
+	switch g := p.made[s.Of[0]].(type) {
+	case anyGrouped:
+		return stream.AggregateOpt(g, one(1), opts...), nil
+	case anyGroupedTable:
+		return stream.AggregateTableOpt(g, one(1), one(-1), opts...), nil
+	}
+	return nil, fmt.Errorf("count on %q, which is a %T", s.Of[0], p.made[s.Of[0]])
+}
+
+func buildReduce(p *program, s *Step) (any, error) {
+	opts, err := storeOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	fold := func(field string) (func(context.Context, any, any, opt) (opt, error), error) {
+		f, err := typed(s, field, s.Value)
+		if err != nil {
+			return nil, err
+		}
+		return func(_ context.Context, _, v any, agg opt) (opt, error) {
+			old, ok := agg.Get()
+			if !ok {
+				return some(v), nil
+			}
+			r, err := f(env{"agg": old, "value": v})
+			return some(r), err
+		}, nil
+	}
+	return aggregate(p, s, fold, opts)
+}
+
+func buildAggregate(p *program, s *Step) (any, error) {
+	opts, err := storeOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	zero, err := typed(s, "init", s.Value)
+	if err != nil {
+		return nil, err
+	}
+	fold := func(field string) (func(context.Context, any, any, opt) (opt, error), error) {
+		f, err := typed(s, field, s.Value)
+		if err != nil {
+			return nil, err
+		}
+		return func(_ context.Context, k, v any, agg opt) (opt, error) {
+			old, ok := agg.Get()
+			if !ok {
+				if old, err = zero(env{}); err != nil {
+					return opt{}, err
+				}
+			}
+			r, err := f(env{"key": k, "value": v, "agg": old})
+			return some(r), err
+		}, nil
+	}
+	return aggregate(p, s, fold, opts)
+}
+
+func aggregate(p *program, s *Step, fold func(field string) (func(context.Context, any, any, opt) (opt, error), error),
+	opts []stream.AggOption) (any, error) {
+	add, err := fold("add")
+	if err != nil {
+		return nil, err
+	}
+	switch g := p.made[s.Of[0]].(type) {
+	case anyGrouped:
+		return stream.TryAggregateOpt(g, add, opts...), nil
+	case anyGroupedTable:
+		sub, err := fold("sub")
+		if err != nil {
+			return nil, err
+		}
+		return stream.AggregateTableOpt(g, unfailing(add), unfailing(sub), opts...), nil
+	}
+	return nil, fmt.Errorf("%s on %q, which is a %T", s.Op, s.Of[0], p.made[s.Of[0]])
+}
+
+func buildJoinTable(p *program, s *Step) (any, error) {
+	l, err := parent[anyStream](p, s, 0)
+	if err != nil {
+		return nil, err
+	}
+	r, err := parent[anyTable](p, s, 1)
+	if err != nil {
+		return nil, err
+	}
+	f, err := typed(s, "joiner", s.Value)
+	if err != nil {
+		return nil, err
+	}
+	join := func(_ context.Context, k, lv any, rv opt) (opt, error) {
+		v, err := f(env{"key": k, "left": lv, "right": rv.Or(nil)})
+		return some(v), err
+	}
+	w := p.types[s.Of[0]]
+	opts := []stream.JoinOption{stream.WithKey[any](dynamic{w.key}), stream.WithValue[any](dynamic{w.value})}
+	switch how := s.Text("how"); how {
+	case "inner":
+		return stream.Present(stream.TryJoinTable(l, r, func(ctx context.Context, k, lv, rv any) (opt, error) {
+			return join(ctx, k, lv, some(rv))
+		}, opts...)), nil
+	case "left":
+		return stream.Present(stream.TryLeftJoinTable(l, r, join, opts...)), nil
+	default:
+		return nil, fmt.Errorf("how %q is not in the vocabulary", how)
+	}
+}
+
+func unfailing(f func(context.Context, any, any, opt) (opt, error)) func(any, any, opt) opt {
+	return func(k, v any, agg opt) opt { return must(f(context.Background(), k, v, agg)) }
+}
+
+func buildOldValues(p *program, s *Step) (any, error) {
+	t, err := of[anyTable](p, s)
+	if err != nil {
+		return nil, err
+	}
+	tap.OldValues(t, s.Bool("force", false))
+	return nil, nil
+}
+
+// observeChanges notes the changes that a table's node sends to the nodes of tables behind it.
+func observeChanges(p *program, t anyTable, sink string) {
+	p.observesChanges = true
+	tap.Changes(t, func(k any, c node.Change[any], time int64) {
+		p.record(Output{Sink: sink, Key: k, Value: c.New.Or(nil), OldValue: c.Old.Or(nil), Time: time})
+	})
+}

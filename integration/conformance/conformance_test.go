@@ -1,0 +1,92 @@
+package conformance
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"testing"
+)
+
+// count is what was run, by level and family.
+type count map[string]int
+
+func (c count) String() string {
+	var parts []string
+	for k, n := range c {
+		parts = append(parts, fmt.Sprintf("%s %d", k, n))
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, ", ")
+}
+
+func TestConformance(t *testing.T) {
+	files, err := Load(Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, ran, legacy, later := 0, count{}, []string{}, count{}
+	for _, f := range files {
+		held += len(f.Scenarios) + len(f.Vectors)
+		t.Run(f.Name, func(t *testing.T) {
+			for i := range f.Scenarios {
+				c := &f.Scenarios[i]
+				switch missing := unbuilt(c.Program); {
+				case c.Level == "legacy":
+					legacy = append(legacy, c.Name)
+				case len(missing) > 0:
+					later[strings.Join(missing, "+")]++
+				default:
+					ran[c.Level+" "+f.Family]++
+					t.Run(c.Name, func(t *testing.T) { check(t, c) })
+				}
+			}
+			for i, v := range f.Vectors {
+				if postponedVector(v.Kind) {
+					later["vector "+v.Kind]++
+					continue
+				}
+				ran["vector "+f.Family]++
+				t.Run(fmt.Sprintf("%s-%d", v.Kind, i), func(t *testing.T) {
+					if err := checkVector(v); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		})
+	}
+	n := len(legacy) // C4
+	for _, c := range []count{ran, later} {
+		for _, k := range c {
+			n += k
+		}
+	}
+	if n != held {
+		t.Errorf("%d cases were run or counted, the files hold %d", n, held)
+	}
+	t.Logf("ran: %s", ran)
+	t.Logf("not built yet: %s", later)
+	t.Logf("legacy, not required: %s", strings.Join(legacy, ", "))
+}
+
+func check(t *testing.T, c *Scenario) {
+	cfg := configOf(fresh(c.Program))
+	if c.Level == "processor" {
+		if err := checkPunctuationQueue(c); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	for _, caching := range map[string][]bool{"on": {true}, "off": {false}, "either": {true, false}}[cfg.cache] {
+		got, p, failedAt, err := run(c, caching)
+		if err != nil {
+			t.Errorf("caching %t: %v", caching, err)
+			continue
+		}
+		if want := c.FailsAt; want != nil && failedAt != *want {
+			t.Errorf("caching %t: it failed at input %d, want %d", caching, failedAt, *want)
+		}
+		if d := compare(c.Assertion, lines(c, p, got, false), lines(c, p, c.Expected, true), keyOfLine(c.Assertion)); d != "" {
+			t.Errorf("caching %t: %s", caching, d)
+		}
+	}
+}
