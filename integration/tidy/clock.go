@@ -9,6 +9,7 @@ import (
 // timeless are the packages in which time is an argument.
 var timeless = []string{
 	"internal/record", "stream/serde", "state", "state/memstore", "dlq", "internal/node", "topology", "stream/streamtest",
+	"internal/engine/assign",
 }
 
 // machines are, by package, the types that decide: none of their methods may read a clock or start a goroutine. Types

@@ -9,11 +9,12 @@ import (
 // goroutineOwners are the packages that may start goroutines, and what for. Each go statement there has an end that
 // somebody waits for.
 var goroutineOwners = map[string]string{
-	"internal/kafka":    "the I/O loops of connections",
-	"internal/engine":   "workers and what feeds them",
-	"state/pebblestore": "the periodic flush and the watchdog of commits",
-	"internal/metrics":  "the server of metrics and health",
-	"stream":            "the application around the workers",
+	"internal/kafka":          "the I/O loops of connections",
+	"internal/engine":         "workers and what feeds them",
+	"internal/engine/restore": "the readers of changelogs",
+	"state/pebblestore":       "the periodic flush and the watchdog of commits",
+	"internal/metrics":        "the server of metrics and health",
+	"stream":                  "the application around the workers",
 }
 
 // checkGoroutines is Y3. It knows go statements, and the calls that start goroutines behind a function.

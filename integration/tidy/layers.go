@@ -19,6 +19,7 @@ var layers = [][]string{
 	{"topology"},
 	{"internal/kafka", "internal/metrics"},
 	{"internal/kafka/kafkatest"},
+	{"internal/engine/assign", "internal/engine/topics", "internal/engine/restore"},
 	{"internal/engine"},
 	{"stream"},
 	{"stream/streamtest"},
