@@ -42,7 +42,7 @@ func (g Grouped[K, V]) repartitioned(store string) Stream[K, V] {
 	if g.set.partitioner.value != nil {
 		faultf(s.b, &g.set, "Partitioner has no place in a group: put it on a Repartition before it")
 	}
-	if g.set.partitions != 0 {
+	if g.set.partitions != nil {
 		faultf(s.b, &g.set, "Partitions has no place in a group: put it on a Repartition before it")
 	}
 	if !s.rekeyed {

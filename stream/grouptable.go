@@ -61,7 +61,7 @@ func TryGroupTableBy[K, V, K2, V2 any](t Table[K, V], f func(ctx context.Context
 func groupTable[K, V, K2, V2 any](t Table[K, V], set settings,
 	f func(*node.Task, *node.Info) node.GroupChange[K, V, K2, V2]) GroupedTable[K2, V2] {
 	b := t.t.b
-	if set.partitioner.value != nil || set.partitions != 0 {
+	if set.partitioner.value != nil || set.partitions != nil {
 		faultf(b, &set, "Partitions and Partitioner have no place in a group of a table")
 	}
 	name := b.graph.NameOr(set.name, "KTABLE-SELECT-")
@@ -210,7 +210,9 @@ func (g GroupedTable[K, V]) repartition(set *settings, names topology.Repartitio
 	op := &topology.Op{Site: set.site, Source: &topology.SourceSpec{Topics: []string{names.Topic}}, Repartition: true}
 	op.Write = func(c *topology.Compiler) *topology.Node {
 		k, v := keySerde[K](c, g.b, set, nil), valueSerde[V](c, g.b, set, nil)
-		c.Internal(names.Topic, 0)
+		if !c.Internal(names.Topic, nil) {
+			return nil
+		}
 		changes := node.ChangeSerde(v)
 		parent := c.Out(g.op)
 		sink := topology.NewSink(names.Sink, names.Topic, func(in *topology.Instance, self *topology.Node) error {

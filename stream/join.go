@@ -73,7 +73,7 @@ func joinTable[K, L, R, O any](l Stream[K, L], right Table[K, R], set settings, 
 		prefix = "KSTREAM-LEFTJOIN-"
 	}
 	name := b.graph.NameOr(set.name, prefix)
-	op := &topology.Op{Site: set.site, RelaxedNullKey: left, Write: func(c *topology.Compiler) *topology.Node {
+	op := &topology.Op{Site: set.site, RelaxedNullKey: left, After: []*topology.Op{r.op}, Write: func(c *topology.Compiler) *topology.Node {
 		n := topology.NewProcessor(name, wired(l, c, &set,
 			func(in *topology.Instance, self *topology.Node) (node.Proc[K, L], error) {
 				return node.JoinTable(in.Task, in.Info(self), r.getter(in), left, join(in.Task, in.Info(self)),

@@ -44,7 +44,7 @@ type settings struct {
 	inMemory, noChangelog bool
 	materialized          bool // a store option was given
 	emit                  emit
-	partitions            int
+	partitions            *int
 	partitioner           typed // of func(Record[K, V], int) int
 	timestamps            typed // of func(Record[K, V], time.Time) (time.Time, error)
 	wallClock             bool
@@ -178,12 +178,7 @@ func (o topicOnly) topic(s *settings) { o(s) }
 
 // Partitions fixes how many partitions the repartition topic has. Without it, it has as many as the topics around it.
 func Partitions(n int) topicOnly {
-	return func(s *settings) {
-		s.partitions = n
-		if n < 1 {
-			s.partitions = -1
-		}
-	}
+	return func(s *settings) { s.partitions = &n }
 }
 
 // written is an option of topics that the application writes.

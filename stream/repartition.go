@@ -42,7 +42,9 @@ func repartitionOp[K, V any](s Stream[K, V], set *settings, names topology.Repar
 	op := &topology.Op{Site: set.site, Source: &topology.SourceSpec{Topics: []string{names.Topic}}, Repartition: true}
 	op.Write = func(c *topology.Compiler) *topology.Node {
 		k, v := keySerde(c, b, set, s.key), valueSerde(c, b, set, s.value)
-		c.Internal(names.Topic, set.partitions)
+		if !c.Internal(names.Topic, set.partitions) {
+			return nil
+		}
 		relaxed := c.Relaxed()
 		filter := topology.NewProcessor(names.Filter, wired(s, c, set,
 			func(in *topology.Instance, self *topology.Node) (node.Proc[K, V], error) {

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	goctx "context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,8 +12,15 @@ import (
 	"github.com/oxbow-streams/oxbow/state"
 	"github.com/oxbow-streams/oxbow/state/memstore"
 	"github.com/oxbow-streams/oxbow/stream"
+	"github.com/oxbow-streams/oxbow/stream/serde"
 	"github.com/oxbow-streams/oxbow/topology"
 )
+
+type context = goctx.Context
+
+func from(b *stream.Builder, topic string) stream.Stream[string, string] {
+	return stream.From(b, topic, serde.String, serde.String)
+}
 
 // rig runs a compiled program on one partition, as plainly as can be: every record to its end, repartition topics included.
 // What the application writes is kept as text.
@@ -41,37 +49,45 @@ func newRig(t testing.TB, b *stream.Builder) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, topo: topo}
+	if err := r.open(); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// open instantiates every sub-topology.
+func (r *rig) open() error {
 	engine := memstore.New()
-	t.Cleanup(func() { engine.Close() })
-	for i, sub := range topo.Subs {
+	r.t.Cleanup(func() { engine.Close() })
+	for i, sub := range r.topo.Subs {
 		task := &node.Task{ID: record.TaskID{Sub: int32(i)}, StreamTime: -1}
 		rt := &rigTask{rig: r}
 		task.Out = rt
 		stores := map[string]state.Store{}
 		space, err := engine.Space(task.ID)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		for _, s := range sub.Stores {
 			es, err := space.Store(s.Name, s.Spec.Kind)
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
 			spec := s.Spec
 			if stores[s.Name], err = spec.Open(&state.Env{Task: task.ID, Units: &task.Units, Engine: es, Time: new(int64)}); err != nil {
-				t.Fatal(err)
+				return err
 			}
 		}
-		if rt.Instance, err = topo.Instantiate(i, task, stores); err != nil {
-			t.Fatal(err)
+		if rt.Instance, err = r.topo.Instantiate(i, task, stores); err != nil {
+			return err
 		}
 		if err := rt.Init(); err != nil {
-			t.Fatal(err)
+			return err
 		}
 		task.Units.Commit()
 		r.tasks = append(r.tasks, rt)
 	}
-	return r
+	return nil
 }
 
 // send runs one record and all that comes of it. "-" is null, of key and value alike.
@@ -115,6 +131,7 @@ func (r *rig) process(s sent) error {
 		rt.Task.Units.Commit()
 		for timer := rt.Task.Timers.Due(rt.Task.StreamTime, rt.Task.WallTime); timer != nil; timer = rt.Task.Timers.Due(rt.Task.StreamTime, rt.Task.WallTime) {
 			if err := timer.Fire(); err != nil {
+				rt.Task.Units.Rollback()
 				return err
 			}
 			rt.Task.Units.Commit()
@@ -140,6 +157,14 @@ func (r *rig) must(topic, key, value string, time int64) {
 	r.t.Helper()
 	if err := r.send(topic, key, value, time); err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+// fails is send for records that fail, with that error.
+func (r *rig) fails(topic, key, value string, time int64, want string) {
+	r.t.Helper()
+	if err := r.send(topic, key, value, time); err == nil || err.Error() != want {
+		r.t.Errorf("%s=%s fails with %v, want %s", key, value, err, want)
 	}
 }
 

@@ -66,6 +66,24 @@ func (c *Compiler) main(op *Op) *Op {
 	return op
 }
 
+// Outs returns the nodes that steps after these attach to. Sources that are one with an earlier source come last, as Kafka
+// Streams moves what follows them when it merges them.
+func (c *Compiler) Outs(ops ...*Op) []*Node {
+	ops = slices.Clone(ops)
+	rank := func(op *Op) int {
+		if c.merged[op] == nil {
+			return -1
+		}
+		return op.priority
+	}
+	slices.SortStableFunc(ops, func(a, b *Op) int { return rank(a) - rank(b) })
+	nodes := make([]*Node, len(ops))
+	for i, op := range ops {
+		nodes[i] = c.Out(op)
+	}
+	return nodes
+}
+
 // Relaxed tells whether the step being written carries records with a null key to a step that takes them.
 func (c *Compiler) Relaxed() bool { return c.relaxed[c.op] }
 
@@ -131,20 +149,25 @@ func (c *Compiler) connect(n *Node, s *Store) {
 	}
 }
 
-// Internal makes a topic of the application's own, named as in a description. partitions 0 leaves the count to the topics
-// around it.
-func (c *Compiler) Internal(name string, partitions int) {
+// Internal makes a topic of the application's own, named as in a description. partitions nil leaves the count to the topics
+// around it. It answers false if there is one of that name.
+func (c *Compiler) Internal(name string, partitions *int) bool {
 	if other := c.internal[name]; other != nil {
 		c.Fault("repartition topic %q exists already, made at %s: give one of them another name", name, other.site)
-		return
+		return false
 	}
-	if partitions < 0 {
-		c.Fault("repartition topic %q: %d partitions, want 1 or more", name, partitions)
+	in := &Internal{Topic: c.decorate(name), site: c.op.Site}
+	if partitions != nil {
+		in.Partitions, in.Fixed = *partitions, true
+		if *partitions < 1 {
+			c.Fault("repartition topic %q: %d partitions, want 1 or more", name, *partitions)
+		}
 	}
-	if err := CheckName(c.decorate(name)); err != nil {
+	if err := CheckName(in.Topic); err != nil {
 		c.Fault("repartition topic: %v", err)
 	}
-	c.internal[name] = &Internal{Topic: c.decorate(name), Partitions: partitions, Fixed: partitions > 0, site: c.op.Site}
+	c.internal[name] = in
+	return true
 }
 
 func (c *Compiler) decorate(name string) string {
@@ -157,16 +180,21 @@ func (c *Compiler) decorate(name string) string {
 // write writes the steps, each after its parents, earlier calls first.
 func (c *Compiler) write() {
 	var q queue
-	missing := map[*Op]int{}
+	missing, waiting := map[*Op]int{}, map[*Op][]*Op{}
 	children := func(op *Op) {
-		for _, child := range op.children {
-			if missing[child]--; missing[child] == 0 {
-				heap.Push(&q, child)
+		for _, next := range [][]*Op{op.children, waiting[op]} {
+			for _, child := range next {
+				if missing[child]--; missing[child] == 0 {
+					heap.Push(&q, child)
+				}
 			}
 		}
 	}
 	for _, op := range c.graph.ops {
-		missing[op] = len(op.parents)
+		missing[op] = len(op.parents) + len(op.After)
+		for _, first := range op.After {
+			waiting[first] = append(waiting[first], op)
+		}
 		if len(op.parents) == 0 && c.merged[op] == nil {
 			heap.Push(&q, op)
 		}
@@ -233,7 +261,7 @@ func (c *Compiler) checkSources() {
 			patterns = append(patterns, n)
 		}
 		for _, t := range n.Topics {
-			if other := byTopic[t]; other != nil && other != n {
+			if other := byTopic[t]; other != nil && (n.table || other.table) {
 				c.fault(n.Site, "topic %q is read at %s already: a topic can be read by one table, or by equal sources of streams",
 					t, other.Site)
 				continue

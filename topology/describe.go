@@ -11,8 +11,8 @@ type described struct {
 	*Node
 	size  int // the node and all below it, once for each way
 	above []*described
-	preds *sizeOrdered
-	succs *sizeOrdered
+	preds sizeOrdered
+	succs sizeOrdered
 }
 
 // Describe returns the text that Kafka Streams' TopologyDescription prints for the same program, byte for byte.
@@ -46,8 +46,8 @@ func describe(sub *Sub) []*described {
 		for _, parent := range d.Parents {
 			p := byName[parent.Name]
 			d.above = append(d.above, p)
-			d.preds = d.preds.add(p)
-			p.succs = p.succs.add(d)
+			d.preds.add(p)
+			p.succs.add(d)
 			p.grow(d.size)
 		}
 	}
@@ -87,11 +87,11 @@ func (d *described) write(b *strings.Builder) {
 	}
 }
 
-func nodeNames(set *sizeOrdered) string {
-	if set == nil {
+func nodeNames(set sizeOrdered) string {
+	if set.root == nil {
 		return "none"
 	}
-	return strings.Join(set.names(nil), ", ")
+	return strings.Join(set.names(), ", ")
 }
 
 func lastElement(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -35,6 +35,9 @@ type Op struct {
 	// Repartition: the step reads the internal topic that it writes.
 	Repartition bool
 
+	// After are steps that are written before this one although it does not follow them: those whose stores it uses.
+	After []*Op
+
 	parents, children []*Op
 	priority          int
 	repartition       bool // reads its own internal topic

@@ -33,31 +33,91 @@ func javaHash(s string) uint32 {
 	return h
 }
 
-// sizeOrdered is a set of described nodes as a TreeSet keeps it: ordered by size and name as they were when each was added,
-// since sizes still grow meanwhile.
-type sizeOrdered struct {
-	node        *described
-	left, right *sizeOrdered
+// sizeOrdered is a set of described nodes as a TreeSet keeps it: ordered by size and name as they were when each was added. Sizes
+// still grow meanwhile, so the order is that in which a red-black tree compares, not the sorted one.
+type sizeOrdered struct{ root *leaf }
+
+type leaf struct {
+	node                *described
+	left, right, parent *leaf
+	red                 bool
 }
 
-func (t *sizeOrdered) add(n *described) *sizeOrdered {
-	switch {
-	case t == nil:
-		return &sizeOrdered{node: n}
-	case t.node == n:
-	case before(n, t.node):
-		t.left = t.left.add(n)
-	default:
-		t.right = t.right.add(n)
+func (t *sizeOrdered) add(n *described) {
+	at := &t.root
+	var parent *leaf
+	for *at != nil {
+		parent = *at
+		switch {
+		case parent.node == n:
+			return
+		case before(n, parent.node):
+			at = &parent.left
+		default:
+			at = &parent.right
+		}
 	}
-	return t
+	x := &leaf{node: n, parent: parent, red: true}
+	*at = x
+	t.balance(x)
 }
 
-func (t *sizeOrdered) names(dst []string) []string {
-	if t == nil {
+// balance restores the red-black rules after x was added: no red leaf has a red parent.
+func (t *sizeOrdered) balance(x *leaf) {
+	for x.parent != nil && x.parent.red {
+		parent, above := x.parent, x.parent.parent
+		uncle, inner := above.right, parent.right
+		if parent == above.right {
+			uncle, inner = above.left, parent.left
+		}
+		if uncle != nil && uncle.red {
+			parent.red, uncle.red, above.red = false, false, true
+			x = above
+			continue
+		}
+		if x == inner {
+			t.rotate(x)
+			parent = x
+		}
+		parent.red, above.red = false, true
+		t.rotate(parent)
+		break
+	}
+	t.root.red = false
+}
+
+// rotate puts x into the place of its parent.
+func (t *sizeOrdered) rotate(x *leaf) {
+	p := x.parent
+	moved := &x.right
+	if p.left == x {
+		p.left = x.right
+	} else {
+		moved = &x.left
+		p.right = x.left
+	}
+	if *moved != nil {
+		(*moved).parent = p
+	}
+	*moved = p
+	x.parent, p.parent = p.parent, x
+	switch {
+	case x.parent == nil:
+		t.root = x
+	case x.parent.left == p:
+		x.parent.left = x
+	default:
+		x.parent.right = x
+	}
+}
+
+func (t *sizeOrdered) names() []string { return t.root.names(nil) }
+
+func (l *leaf) names(dst []string) []string {
+	if l == nil {
 		return dst
 	}
-	return t.right.names(append(t.left.names(dst), t.node.Name))
+	return l.right.names(append(l.left.names(dst), l.node.Name))
 }
 
 // before tells whether a description lists a before b: the node with more below it comes first.
