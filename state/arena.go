@@ -27,7 +27,8 @@ type arena struct {
 	end    uint32          // its last unit + 1
 	free   [classes]uint32 // first free span of a class: its offset + 1
 	size   int64           // bytes of all chunks
-	unused int64           // bytes in the free lists
+	live   int64           // bytes handed out
+	pool   [][]byte        // full chunks to use again, after clear
 }
 
 // class returns the size class for u units, and the units that it takes.
@@ -42,15 +43,22 @@ func class(u uint32) (cls int, size uint32) {
 
 // put copies b into the arena.
 func (a *arena) put(b []byte) span {
-	if len(b) == 0 {
+	s := a.reserve(uint32(len(b)))
+	copy(a.bytes(s), b)
+	return s
+}
+
+// reserve returns a span of n bytes that hold anything.
+func (a *arena) reserve(n uint32) span {
+	if n == 0 {
 		return span{}
 	}
-	s := span{n: uint32(len(b))}
+	s := span{n: n}
 	cls, size := class((s.n + unit - 1) / unit)
+	a.live += int64(size) * unit
 	if at := a.free[cls]; at != 0 {
 		s.off = at - 1
 		a.free[cls] = binary.LittleEndian.Uint32(a.at(s.off, unit))
-		a.unused -= int64(size) * unit
 	} else {
 		if a.end-a.bump < size {
 			a.grow(size)
@@ -58,7 +66,6 @@ func (a *arena) put(b []byte) span {
 		s.off = a.bump
 		a.bump += size
 	}
-	copy(a.at(s.off, s.n), b)
 	return s
 }
 
@@ -72,11 +79,27 @@ func (a *arena) grow(size uint32) {
 	}
 	a.bump = uint32(len(a.chunks)) * strideUnits
 	a.end = a.bump + uint32(n/unit)
+	if k := len(a.pool); k > 0 && n <= strideUnits*unit {
+		a.chunks, a.pool = append(a.chunks, a.pool[k-1]), a.pool[:k-1]
+		a.end = a.bump + strideUnits
+		return
+	}
 	a.chunks = append(a.chunks, make([]byte, n))
 	for range strides - 1 {
 		a.chunks = append(a.chunks, nil)
 	}
 	a.size += int64(n)
+}
+
+// clear forgets all spans. Chunks of full size are kept for those to come.
+func (a *arena) clear() {
+	pool, size := a.pool, int64(len(a.pool))*strideUnits*unit
+	for _, c := range a.chunks {
+		if len(c) == strideUnits*unit {
+			pool, size = append(pool, c), size+int64(len(c))
+		}
+	}
+	*a = arena{pool: pool, size: size}
 }
 
 // release gives a span back. Nothing may refer to it any more.
@@ -93,7 +116,7 @@ func (a *arena) release(s span) {
 	}
 	binary.LittleEndian.PutUint32(a.at(s.off, unit), a.free[cls])
 	a.free[cls] = s.off + 1
-	a.unused += int64(size) * unit
+	a.live -= int64(size) * unit
 }
 
 // bytes returns the bytes of a span, never nil. They are valid until its release.

@@ -14,8 +14,8 @@ import (
 // A slot keeps its number as long as its key is cached, so undo log, dirty list and notes refer to it by number.
 type cache[X any] struct {
 	seed  maphash.Seed
-	index []loc // a power of two, linear probing
-	used  int   // slots in use
+	index index
+	used  int // slots in use
 
 	chunks []*chunk[X]
 	next   uint32   // slots from here have never been used
@@ -52,12 +52,9 @@ type hooks[X any] struct {
 	span   func(x X) span                                           // the span that is x; nil if X is decoded
 }
 
-// minIndex is the size of an empty cache's index: 512 bytes.
-const minIndex = 64
-
 func newCache[X any](units *record.Units, b *Budget, h hooks[X]) *cache[X] {
 	c := &cache[X]{seed: maphash.MakeSeed(), units: units, hooks: h, acct: account{b: b}}
-	c.index = make([]loc, minIndex)
+	c.index = make(index, minIndex)
 	c.perSlot = int64(unsafe.Sizeof(slot[X]{}))
 	return c
 }
@@ -76,36 +73,9 @@ func (s *slot[X]) longKey() span {
 	return span{binary.LittleEndian.Uint32(s.key[0:]), binary.LittleEndian.Uint32(s.key[4:])}
 }
 
-// lookup returns the slot of a key; ok is false if it is not cached.
-func (c *cache[X]) lookup(hash uint32, key []byte) (i uint32, ok bool) {
-	mask := uint32(len(c.index) - 1)
-	for p := hash & mask; ; p = (p + 1) & mask {
-		l := c.index[p]
-		if l == 0 {
-			return 0, false
-		}
-		if l.hash() != hash {
-			continue
-		}
-		i = l.slot()
-		s := c.slot(i)
-		if s.klen != longKey {
-			if string(s.key[:s.klen]) != string(key) {
-				continue
-			}
-		} else if string(c.mem.bytes(s.longKey())) != string(key) {
-			continue
-		}
-		if s.meta&slotRef == 0 {
-			s.meta |= slotRef
-		}
-		return i, true
-	}
-}
-
 // find returns the slot of a key and looks it up in the engine if need be. What was found, or that nothing was, stays.
 func (c *cache[X]) find(key []byte) (uint32, error) {
-	hash := uint32(maphash.Bytes(c.seed, key))
+	hash := maphash.Bytes(c.seed, key)
 	i, ok := c.lookup(hash, key)
 	if ok && c.slot(i).meta&slotUnknown == 0 {
 		return i, nil
@@ -118,7 +88,7 @@ func (c *cache[X]) find(key []byte) (uint32, error) {
 
 // claim returns the slot of a key that is about to be written, without a look at the engine.
 func (c *cache[X]) claim(key []byte) uint32 {
-	hash := uint32(maphash.Bytes(c.seed, key))
+	hash := maphash.Bytes(c.seed, key)
 	i, ok := c.lookup(hash, key)
 	if !ok {
 		i = c.insert(hash, key)
@@ -156,8 +126,8 @@ func (c *cache[X]) fill(i uint32, key []byte) error {
 }
 
 // insert makes a slot for a key that is not cached. Its value is unknown.
-func (c *cache[X]) insert(hash uint32, key []byte) uint32 {
-	if (c.used+1)*8 > len(c.index)*5 {
+func (c *cache[X]) insert(hash uint64, key []byte) uint32 {
+	if 2*(c.used+1) > len(c.index) {
 		c.rehash()
 	}
 	i := c.place()
@@ -172,36 +142,14 @@ func (c *cache[X]) insert(hash uint32, key []byte) uint32 {
 		binary.LittleEndian.PutUint32(s.key[4:], k.n)
 	}
 	s.meta = slotUsed | slotUnknown | slotInEngine | slotRef
-	c.enter(hash, i)
+	c.index.enter(hash, i)
 	c.used++
 	return i
 }
 
-// enter puts a slot into the index.
-func (c *cache[X]) enter(hash, i uint32) {
-	mask := uint32(len(c.index) - 1)
-	p := hash & mask
-	for c.index[p] != 0 {
-		p = (p + 1) & mask
-	}
-	c.index[p] = makeLoc(hash, i)
-}
-
-// rehash doubles the index.
-func (c *cache[X]) rehash() {
-	old := c.index
-	c.index = make([]loc, 2*len(old))
-	for _, l := range old {
-		if l != 0 {
-			c.enter(l.hash(), l.slot())
-		}
-	}
-	c.acct.setTotal(c.footprint())
-}
-
 // footprint is the memory that the cache holds.
 func (c *cache[X]) footprint() int64 {
-	return int64(len(c.chunks))*int64(unsafe.Sizeof(chunk[X]{})) + int64(len(c.index))*8 + int64(len(c.hdrs))*8 + c.mem.size
+	return int64(len(c.chunks))*int64(unsafe.Sizeof(chunk[X]{})) + int64(len(c.index))*4 + int64(len(c.hdrs))*8 + c.mem.size
 }
 
 // extra is what a value takes beside its slot.

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"hash/maphash"
 	"unsafe"
 )
 
@@ -59,7 +58,7 @@ func (c *cache[X]) evict() {
 // forget gives a slot up. It is clean, or its write is given up too.
 func (c *cache[X]) forget(i uint32) {
 	s := c.slot(i)
-	c.leave(uint32(maphash.Bytes(c.seed, c.keyOf(s))), i)
+	c.leave(i)
 	if s.klen == longKey {
 		c.mem.release(s.longKey())
 	}
@@ -79,26 +78,4 @@ func (c *cache[X]) drop(has bool, x X) {
 	if has && c.hooks.span != nil {
 		c.mem.release(c.hooks.span(x))
 	}
-}
-
-// leave takes a slot out of the index and moves what the hole would hide.
-func (c *cache[X]) leave(hash, i uint32) {
-	mask := uint32(len(c.index) - 1)
-	p := hash & mask
-	for c.index[p] != makeLoc(hash, i) {
-		p = (p + 1) & mask
-	}
-	for q := p; ; {
-		q = (q + 1) & mask
-		l := c.index[q]
-		if l == 0 {
-			break
-		}
-		// l may move back to the hole p if its home is not between them.
-		if home := l.hash() & mask; (q-home)&mask >= (q-p)&mask {
-			c.index[p] = l
-			p = q
-		}
-	}
-	c.index[p] = 0
 }

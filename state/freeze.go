@@ -29,7 +29,7 @@ func (c *cache[X]) freeze(f *freezing) error {
 	if len(c.dirty) == 0 {
 		return nil
 	}
-	c.sortByKey(c.dirty)
+	sortByKey(c.dirty, c.keyAt)
 	c.frozen, c.dirty = c.dirty, c.frozen[:0]
 	c.runs, c.inRuns = nil, 0
 	c.acct.frozen, c.acct.dirty = c.acct.dirty, 0
@@ -118,7 +118,7 @@ func (c *cache[X]) reset() {
 func (c *cache[X]) close() {
 	c.reset()
 	c.chunks, c.next, c.spare, c.hand, c.used = nil, 0, nil, 0, 0
-	c.index, c.mem, c.hdrs = make([]loc, minIndex), arena{}, nil
+	c.index, c.mem, c.hdrs = make(index, minIndex), arena{}, nil
 	c.acct.setTotal(0)
 }
 

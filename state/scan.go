@@ -61,7 +61,7 @@ func (c *cache[X]) sortRuns() {
 	}
 	run := slices.Clone(c.dirty[c.inRuns:])
 	c.inRuns = len(c.dirty)
-	c.sortByKey(run)
+	sortByKey(run, c.keyAt)
 	runs := slices.Clone(c.runs)
 	for n := len(runs) - 1; n >= 0 && len(runs[n]) <= 2*len(run); n-- {
 		run = c.mergeRuns(runs[n], run)
@@ -73,7 +73,7 @@ func (c *cache[X]) sortRuns() {
 func (c *cache[X]) mergeRuns(a, b []uint32) []uint32 {
 	out := make([]uint32, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
-		if c.compareKeys(a[0], b[0]) <= 0 {
+		if bytes.Compare(c.keyAt(a[0]), c.keyAt(b[0])) <= 0 {
 			out, a = append(out, a[0]), a[1:]
 		} else {
 			out, b = append(out, b[0]), b[1:]
@@ -86,7 +86,7 @@ func (c *cache[X]) mergeRuns(a, b []uint32) []uint32 {
 func (s *scan[X]) addRun(run []uint32, lower, upper []byte) {
 	at := func(bound []byte) int {
 		return sort.Search(len(run), func(n int) bool {
-			return bytes.Compare(s.c.keyOf(s.c.slot(run[n])), bound) >= 0
+			return bytes.Compare(s.c.keyAt(run[n]), bound) >= 0
 		})
 	}
 	from, to := 0, len(run)
@@ -118,7 +118,7 @@ func (s *scan[X]) next() bool {
 		if !ok && !s.head {
 			break
 		}
-		if !ok || s.head && s.order(s.eng.Key(), s.c.keyOf(s.c.slot(i))) < 0 {
+		if !ok || s.head && s.order(s.eng.Key(), s.c.keyAt(i)) < 0 {
 			s.key, s.raw, s.given = s.eng.Key(), s.eng.Value(), true
 			if s.raw == nil {
 				s.raw = empty
@@ -135,7 +135,7 @@ func (s *scan[X]) next() bool {
 
 // take makes slot i the current one, if it had a value, and passes it in all runs and in the engine.
 func (s *scan[X]) take(i uint32) bool {
-	key := s.c.keyOf(s.c.slot(i))
+	key := s.c.keyAt(i)
 	for n, run := range s.runs {
 		if s.end(run) == i {
 			s.pass(n)
@@ -190,7 +190,7 @@ func (s *scan[X]) undone(mark int) {
 func (s *scan[X]) minSlot() (i uint32, ok bool) {
 	for _, run := range s.runs {
 		j := s.end(run)
-		if !ok || j != i && s.order(s.c.keyOf(s.c.slot(j)), s.c.keyOf(s.c.slot(i))) < 0 {
+		if !ok || j != i && s.order(s.c.keyAt(j), s.c.keyAt(i)) < 0 {
 			i, ok = j, true
 		}
 	}

@@ -39,10 +39,3 @@ type slot[X any] struct {
 const chunkLen = 512
 
 type chunk[X any] [chunkLen]slot[X]
-
-// loc is an entry of the hash index: the hash above, the slot's number + 1 below. 0 is empty.
-type loc uint64
-
-func makeLoc(hash uint32, i uint32) loc { return loc(hash)<<32 | loc(i+1) }
-func (l loc) hash() uint32              { return uint32(l >> 32) }
-func (l loc) slot() uint32              { return uint32(l) - 1 }

@@ -54,16 +54,17 @@ func sortItems(items []item) []item {
 	return from
 }
 
-// sortByKey sorts slots by the bytes of their keys.
-func (c *cache[X]) sortByKey(ids []uint32) {
+// sortByKey sorts numbers by the bytes of the keys that they stand for.
+func sortByKey(ids []uint32, key func(i uint32) []byte) {
+	compare := func(a, b uint32) int { return bytes.Compare(key(a), key(b)) }
 	if len(ids) < fewItems {
-		slices.SortFunc(ids, c.compareKeys)
+		slices.SortFunc(ids, compare)
 		return
 	}
-	skip := c.commonPrefix(ids)
+	skip := commonPrefix(ids, key)
 	items := make([]item, len(ids))
 	for n, i := range ids {
-		items[n] = item{head(c.keyOf(c.slot(i))[skip:]), i}
+		items[n] = item{head(key(i)[skip:]), i}
 	}
 	items = sortItems(items)
 	for n, it := range items {
@@ -75,23 +76,18 @@ func (c *cache[X]) sortByKey(ids []uint32) {
 			m++
 		}
 		if m-n > 1 {
-			slices.SortFunc(ids[n:m], c.compareKeys)
+			slices.SortFunc(ids[n:m], compare)
 		}
 		n = m
 	}
 }
 
-func (c *cache[X]) compareKeys(a, b uint32) int {
-	return bytes.Compare(c.keyOf(c.slot(a)), c.keyOf(c.slot(b)))
-}
-
 // commonPrefix is how many bytes all keys begin with.
-func (c *cache[X]) commonPrefix(ids []uint32) int {
-	first := c.keyOf(c.slot(ids[0]))
+func commonPrefix(ids []uint32, key func(i uint32) []byte) int {
+	first := key(ids[0])
 	n := len(first)
 	for _, i := range ids[1:] {
-		n = prefixLen(first[:n], c.keyOf(c.slot(i)))
-		if n == 0 {
+		if n = prefixLen(first[:n], key(i)); n == 0 {
 			return 0
 		}
 	}
@@ -117,3 +113,6 @@ func head(b []byte) uint64 {
 	copy(x[:], b)
 	return binary.BigEndian.Uint64(x[:])
 }
+
+// keyAt returns the key of slot i.
+func (c *cache[X]) keyAt(i uint32) []byte { return c.keyOf(c.slot(i)) }

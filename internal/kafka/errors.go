@@ -38,7 +38,7 @@ func (e *BrokerError) Error() string {
 	if e.What != "" {
 		b.WriteString(e.What + ": ")
 	}
-	fmt.Fprintf(&b, "%s to broker %d: %s (%d)", apiName(e.API), e.Node, e.Code, int16(e.Code))
+	fmt.Fprintf(&b, "%s to %s: %s (%d)", apiName(e.API), nodeName(e.Node), e.Code, int16(e.Code))
 	if e.Message != "" {
 		b.WriteString(": " + e.Message)
 	}
@@ -79,7 +79,7 @@ type ConnError struct {
 }
 
 func (e *ConnError) Error() string {
-	s := fmt.Sprintf("%s to broker %d: %v", apiName(e.API), e.Node, e.Err)
+	s := fmt.Sprintf("%s to %s: %v", apiName(e.API), nodeName(e.Node), e.Err)
 	if e.Hint != "" {
 		s += ": " + e.Hint
 	}
@@ -131,10 +131,10 @@ type VersionError struct {
 
 func (e *VersionError) Error() string {
 	if e.BrokerMax < 0 {
-		return fmt.Sprintf("%s to broker %d: the broker does not know this request: Kafka 2.5 or newer is needed", apiName(e.API), e.Node)
+		return fmt.Sprintf("%s to %s: the broker does not know this request: Kafka 2.5 or newer is needed", apiName(e.API), nodeName(e.Node))
 	}
-	return fmt.Sprintf("%s to broker %d: it speaks versions %d to %d, we %d to %d: use a broker from Kafka 2.5 on, or a newer Oxbow",
-		apiName(e.API), e.Node, e.BrokerMin, e.BrokerMax, e.Min, e.Max)
+	return fmt.Sprintf("%s to %s: it speaks versions %d to %d, we %d to %d: use a broker from Kafka 2.5 on, or a newer Oxbow",
+		apiName(e.API), nodeName(e.Node), e.BrokerMin, e.BrokerMax, e.Min, e.Max)
 }
 
 // ErrClosed is returned by every call after Close.
@@ -181,6 +181,8 @@ func connHint(err error, cfg *Config, fresh bool) string {
 		return "the broker closed a new connection without a word: does the listener want TLS or SASL?"
 	case fresh && isEOF(err) && cfg.SASL == nil:
 		return "the broker closed a new connection without a word: does the listener want SASL?"
+	case fresh && isEOF(err) && cfg.SASL != nil:
+		return "the broker closed a new connection: if it goes on, check user, password and mechanism " + mechanismName(cfg)
 	}
 	return ""
 }
@@ -190,6 +192,14 @@ func mechanismName(cfg *Config) string {
 		return "none"
 	}
 	return cfg.SASL.Name()
+}
+
+// nodeName names a broker in errors; requests to any broker begin at the bootstrap addresses.
+func nodeName(node int32) string {
+	if node < 0 {
+		return "the cluster"
+	}
+	return "broker " + strconv.Itoa(int(node))
 }
 
 // apiName is the name of a kind of request.

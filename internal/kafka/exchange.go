@@ -170,7 +170,7 @@ func (c *Client) roundTrip(ctx context.Context, m *message, timeout time.Duratio
 	case c.ctx.Err() != nil:
 		return nil, ErrClosed
 	case caller.Err() != nil:
-		return nil, fmt.Errorf("%s to broker %d: %w", apiName(m.key), m.node, caller.Err())
+		return nil, fmt.Errorf("%s to %s: %w", apiName(m.key), nodeName(m.node), caller.Err())
 	case ctx.Err() != nil:
 		err = fmt.Errorf("no answer within %v", timeout)
 	case errors.Is(err, kafkago.BrokerNotAvailable):

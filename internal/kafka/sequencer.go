@@ -116,6 +116,7 @@ type entry struct {
 	state    entryState
 	front    bool // was the oldest unsettled one when it was last sent
 	unknown  bool // an attempt may have been appended
+	numbered bool // has a sequence
 	sequence int32
 	deadline time.Time
 	base     int64
@@ -140,20 +141,21 @@ type partition struct {
 	node     int32 // leader; -1 unknown
 	looking  bool
 	id       identity
-	sequence int32  // the next one
-	proven   bool   // a broker has acknowledged a batch under id
-	fresh    bool   // when nothing is flying, everything unsettled gets new sequences
-	hole     *entry // the first batch with a sequence that failed: mended when what is before it has settled,
-	bump     bool   // by a new epoch, or else by using its sequence again
-	parked   bool   // in waiting
-	ready    int    // in its node's list, with that many bytes; 0: not
-	refresh  bool   // look the leader up before the next send
+	sequence int32     // the next one
+	proven   bool      // a broker has acknowledged a batch under id,
+	provenAt time.Time // the last time then
+	fresh    bool      // when nothing is flying, everything unsettled gets new sequences
+	hole     *entry    // the first batch with a sequence that failed: mended when what is before it has settled,
+	bump     bool      // by a new epoch, or else by using its sequence again
+	parked   bool      // in waiting
+	ready    int       // in its node's list, with that many bytes; 0: not
+	refresh  bool      // look the leader up before the next send
 	retryAt  time.Time
 	failures int      // since the last success, for the backoff
-	queue    []*entry // unacknowledged; the first sent of them have a sequence
-	sent     int
-	flying   int // of those
-	resends  int // of those
+	queue    []*entry // unacknowledged
+	open     int      // with a sequence
+	flying   int      // of those
+	resends  int      // of those
 }
 
 type node struct {

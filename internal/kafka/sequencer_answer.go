@@ -61,6 +61,7 @@ func (s *sequencer) result(p *partition, e *entry, now time.Time, r *produceResu
 			return
 		}
 		s.fail(p, e, e.err) // the broker has lost what it acknowledged
+		p.bump = true
 	case codeUnknownProducerID, codeInvalidProducerEpoch:
 		s.renew(p, e, now)
 	case codeMessageTooLarge, codeRecordListTooLarge, codeInvalidTimestamp, codeInvalidRecord:
@@ -87,6 +88,7 @@ var certainlyNotAppended = map[Code]bool{
 
 func (s *sequencer) appended(p *partition, e *entry, base int64) {
 	p.proven, p.failures = true, 0
+	p.provenAt = e.deadline.Add(-s.cfg.delivery) // it cannot have been appended before
 	if e.doomed != nil {
 		p.bump = true // the log goes on behind the hole: its sequences are used up
 	}
@@ -150,7 +152,11 @@ func (s *sequencer) renew(p *partition, e *entry, now time.Time) {
 func (s *sequencer) refused(p *partition, e *entry, now time.Time, r *produceResult) {
 	tooLarge := r.code == codeMessageTooLarge || r.code == codeRecordListTooLarge
 	switch {
-	case tooLarge && e.batch.count > 1 && e.doomed == nil && s.stopped == nil:
+	case tooLarge && e.batch.count > 1 && s.stopped != nil:
+		s.fail(p, e, s.stopped)
+	case tooLarge && e.batch.count > 1 && e.doomed != nil:
+		s.fail(p, e, e.doomed)
+	case tooLarge && e.batch.count > 1:
 		if err := s.split(p, e); err != nil {
 			s.fail(p, e, err)
 		}
@@ -176,15 +182,15 @@ func (s *sequencer) split(p *partition, e *entry) error {
 		e.batch.Release()
 	}
 	w.left++
-	a := &entry{part: p, batch: first, state: isResend, sequence: e.sequence, deadline: e.deadline, whole: w}
-	b := &entry{part: p, batch: second, state: isResend, sequence: addSequence(e.sequence, first.count), deadline: e.deadline, whole: w}
+	a := &entry{part: p, batch: first, state: isResend, numbered: true, sequence: e.sequence, deadline: e.deadline, whole: w}
+	b := &entry{part: p, batch: second, state: isResend, numbered: true, sequence: addSequence(e.sequence, first.count), deadline: e.deadline, whole: w}
 	first.identify(p.id, a.sequence)
 	second.identify(p.id, b.sequence)
 	e.state = isSettled
 	i := slices.Index(p.queue, e)
 	p.queue = slices.Replace(p.queue, i, i+1, a, b)
 	s.live++
-	p.sent++
+	p.open++
 	p.resends += 2
 	i = slices.Index(s.ages, e)
 	s.ages = slices.Replace(s.ages, i, i+1, a, b)
@@ -197,9 +203,10 @@ func (s *sequencer) failFrom(p *partition, i int, cause error) {
 	first := true
 	for k, e := range p.queue[i:] {
 		if e.state == isSettled {
+			p.bump = p.bump || e.err == nil // as in appended
 			continue
 		}
-		if i+k < p.sent {
+		if e.numbered {
 			if p.hole == nil || slices.Index(p.queue, p.hole) > i+k {
 				p.hole = e
 			}
@@ -244,17 +251,18 @@ func (s *sequencer) settle(p *partition, now time.Time) {
 func (s *sequencer) mend(p *partition) {
 	if p.fresh {
 		// By now every attempt has an answer. One that is open all the same, or an appended batch behind one that was
-		// not, would be sent twice or out of order under new sequences.
-		for i, e := range p.queue[:p.sent] {
-			if e.unknown || e.state == isSettled {
-				s.failFrom(p, 0, fmt.Errorf("sequence %d of producer %d is lost at the broker", p.queue[i].sequence, p.id.id))
+		// not, would be in the log twice or out of order under new sequences.
+		for _, e := range p.queue {
+			if e.numbered && (e.state == isSettled && e.err == nil || e.state == isResend && e.unknown) {
+				s.failFrom(p, 0, fmt.Errorf("the broker has forgotten producer %d at sequence %d", p.id.id, e.sequence))
 				break
 			}
 		}
-		for _, e := range p.queue[:p.sent] {
+		for _, e := range p.queue {
 			if e.state == isResend {
 				e.state = isQueued
 			}
+			e.numbered = false
 		}
 		p.resends = 0
 	}
@@ -263,7 +271,7 @@ func (s *sequencer) mend(p *partition) {
 	} else {
 		p.sequence = p.hole.sequence
 	}
-	p.sent = 0
+	p.open = 0
 	p.fresh, p.hole, p.bump = false, nil, false
 }
 
@@ -283,6 +291,9 @@ func (s *sequencer) advanceEpoch(p *partition) {
 func (s *sequencer) acknowledge(p *partition) {
 	n := 0
 	for n < len(p.queue) && p.queue[n].state == isSettled {
+		if p.queue[n].numbered {
+			p.open--
+		}
 		s.acknowledgeOne(p.queue[n])
 		n++
 	}
@@ -290,7 +301,6 @@ func (s *sequencer) acknowledge(p *partition) {
 		return
 	}
 	p.queue = slices.Delete(p.queue, 0, n)
-	p.sent = max(p.sent-n, 0)
 	if s.live == 0 {
 		s.ages, s.checkAt = nil, time.Time{}
 	} else if len(s.ages) > 2*s.live+64 {

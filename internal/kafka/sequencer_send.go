@@ -16,27 +16,30 @@ func (s *sequencer) next(p *partition) *entry {
 			return nil
 		}
 		return p.front()
-	case p.hole != nil || p.sent >= len(p.queue):
+	case p.hole != nil:
 		return nil
 	}
 	window := s.cfg.window
-	if !p.proven || p.sent == 0 && p.id != s.id {
+	if !p.proven {
 		window = 1
 	}
-	if p.sent >= window {
+	if p.open >= window {
 		return nil
 	}
-	return p.queue[p.sent]
+	i := slices.IndexFunc(p.queue, func(e *entry) bool { return e.state == isQueued })
+	if i < 0 {
+		return nil
+	}
+	return p.queue[i]
 }
 
 // front returns the oldest batch that is not settled.
 func (p *partition) front() *entry {
-	for _, e := range p.queue {
-		if e.state != isSettled {
-			return e
-		}
+	i := slices.IndexFunc(p.queue, func(e *entry) bool { return e.state != isSettled })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return p.queue[i]
 }
 
 // touch puts p where it belongs after a change: into its node's list, to those who wait, or nowhere.
@@ -139,7 +142,7 @@ func (s *sequencer) gather(n *node, now time.Time) *produceRequest {
 			moved = append(moved, p)
 			continue
 		}
-		s.launch(p, e)
+		s.launch(p, e, now)
 		size += e.batch.Bytes()
 		r.entries = append(r.entries, e)
 	}
@@ -151,17 +154,21 @@ func (s *sequencer) gather(n *node, now time.Time) *produceRequest {
 }
 
 // launch gives a batch its sequence, if it has none, and notes that it is on its way.
-func (s *sequencer) launch(p *partition, e *entry) {
+func (s *sequencer) launch(p *partition, e *entry, now time.Time) {
 	if e.state == isResend {
 		p.resends--
 	} else {
-		if p.sent == 0 && p.id != s.id {
+		if p.open == 0 && p.id != s.id {
 			p.id, p.sequence, p.proven = s.id, 0, false
+		}
+		if p.open == 0 && now.Sub(p.provenAt) > s.cfg.delivery {
+			p.proven = false // a broker forgets a producer that was silent for long
 		}
 		e.sequence = p.sequence
 		e.batch.identify(p.id, e.sequence)
 		p.sequence = addSequence(p.sequence, e.batch.count)
-		p.sent++
+		e.numbered = true
+		p.open++
 	}
 	e.front = p.front() == e
 	e.state = isFlying

@@ -267,7 +267,7 @@ func (e *Engine) shut() error {
 			return fmt.Errorf("state directory %s: close: a write to the disk does not end; the directory stays locked until the process ends", e.dir)
 		}
 	}
-	lerr := e.lock.Close()
+	lerr := e.fs.unlock()
 	switch {
 	case failed != nil:
 		return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -26,6 +27,9 @@ type guardFS struct {
 	sealed atomic.Bool
 	broken atomic.Pointer[error] // first error of the disk
 	writes atomic.Int64          // writes that are under way below
+
+	mu    sync.Mutex
+	locks []io.Closer // of the locks that were taken
 }
 
 var (
@@ -161,7 +165,34 @@ func (g *guardFS) Lock(name string) (io.Closer, error) {
 		c.Close()
 		return nil, g.note(err)
 	}
-	return c, nil
+	l := &onceCloser{c: c}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.locks = append(g.locks, l)
+	return l, nil
+}
+
+// unlock gives up all locks, also those that a Pebble has left behind which could not be closed.
+func (g *guardFS) unlock() (err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := len(g.locks) - 1; i >= 0; i-- {
+		err = errors.Join(err, g.locks[i].Close())
+	}
+	g.locks = nil
+	return err
+}
+
+// onceCloser lets a lock be closed by two owners.
+type onceCloser struct {
+	once sync.Once
+	c    io.Closer
+	err  error
+}
+
+func (o *onceCloser) Close() error {
+	o.once.Do(func() { o.err = o.c.Close() })
+	return o.err
 }
 
 func (g *guardFS) List(dir string) ([]string, error) {

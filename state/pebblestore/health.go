@@ -88,13 +88,16 @@ func (h *health) classify(err error) state.Trouble {
 	return state.TroubleCorrupt
 }
 
-// listener hears from Pebble what goes wrong behind a commit's back. Pebble repeats what has failed for ever, without a
-// pause; backoff gives it one until the engine is closed.
+// backoff is the pause before Pebble repeats what has failed, which it does for ever. Without one it takes a whole core, and
+// its Close, which waits for a moment without work, finds none.
+const backoff = 50 * time.Millisecond
+
+// listener hears from Pebble what goes wrong behind a commit's back.
 func (h *health) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
 			_ = h.broke(nil, "", "background", err)
-			h.backoff()
+			time.Sleep(backoff)
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			h.fail(&state.EngineError{Trouble: state.TroubleCorrupt, Op: "read " + info.Path, Err: info.Details})
@@ -102,15 +105,6 @@ func (h *health) listener() *pebble.EventListener {
 		PossibleAPIMisuse: func(info pebble.PossibleAPIMisuseInfo) {
 			h.log.Warn("pebble: possible misuse", "info", info.String())
 		},
-	}
-}
-
-func (h *health) backoff() {
-	t := time.NewTimer(100 * time.Millisecond)
-	defer t.Stop()
-	select {
-	case <-h.ending:
-	case <-t.C:
 	}
 }
 

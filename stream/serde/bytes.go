@@ -24,7 +24,3 @@ type viewSerde struct{}
 
 func (viewSerde) Append(dst, v []byte) ([]byte, error) { return append(dst, v...), nil }
 func (viewSerde) Decode(b []byte) ([]byte, error)      { return b, nil }
-
-func (stringSerde) Infallible() {}
-func (bytesSerde) Infallible()  {}
-func (viewSerde) Infallible()   {}
