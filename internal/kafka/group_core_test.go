@@ -391,6 +391,9 @@ func (s *groupSim) run() {
 	for reason, n := range s.coord.removed {
 		s.faults["thrown out: "+reason] += n
 	}
+	if s.failed != "" {
+		return
+	}
 	seen := map[record.TopicPartition]string{}
 	for _, n := range s.nodes {
 		if n.m.state != groupStable || n.ended || s.now.Sub(n.calm) < time.Minute {
