@@ -16,7 +16,10 @@ type (
 		TP record.TopicPartition
 	}
 	// Restored says that the stores of a task hold its state and its inputs have been sought: it may run.
-	Restored struct{ ID record.TaskID }
+	Restored struct {
+		ID   record.TaskID
+		Ends []int64 // by store: the offset that its changelog was restored up to; nil: nothing was
+	}
 	// Delivered brings the answer of a fetch for one partition.
 	Delivered struct {
 		TP         record.TopicPartition
@@ -88,6 +91,8 @@ type (
 	// Hold stops fetching a partition until Unhold: its inbox is full.
 	Hold   struct{ TP record.TopicPartition }
 	Unhold struct{ TP record.TopicPartition }
+	// Flush sends at once what waits for company.
+	Flush struct{}
 	// CommitOffsets commits offsets to the group. OffsetsDone follows.
 	CommitOffsets struct {
 		Offsets map[record.TopicPartition]Offset
@@ -113,6 +118,7 @@ func (Fetch) action()         {}
 func (Unfetch) action()       {}
 func (Hold) action()          {}
 func (Unhold) action()        {}
+func (Flush) action()         {}
 func (CommitOffsets) action() {}
 func (Committed) action()     {}
 func (Released) action()      {}

@@ -13,6 +13,7 @@ type round struct {
 	stage   roundStage
 	tasks   []*owned
 	number  int64
+	began   int64   // wall time
 	epoch   int64   // of its outputs
 	logs    int     // changelog batches that were not acknowledged yet
 	numbers []int64 // of Requests that it answers
@@ -73,7 +74,8 @@ func (w *Worker) due(now int64) bool {
 	if !needed {
 		return false
 	}
-	return now-w.lastCommit >= w.cfg.CommitInterval || w.cfg.DirtyBytes > 0 && dirty >= w.cfg.DirtyBytes
+	return now-w.lastCommit >= w.cfg.CommitInterval || w.cfg.DirtyBytes > 0 && dirty >= w.cfg.DirtyBytes ||
+		w.cfg.CommitDue != nil && w.cfg.CommitDue()
 }
 
 // begin drains and freezes the tasks that have something to commit. One with a row that waits for its next attempt is left
@@ -81,7 +83,7 @@ func (w *Worker) due(now int64) bool {
 func (w *Worker) begin(now int64) {
 	r := &w.round
 	w.rounds++
-	*r = round{stage: roundAcks, number: w.rounds, numbers: w.wanted}
+	*r = round{stage: roundAcks, number: w.rounds, began: now, numbers: w.wanted}
 	w.wanted, w.lastCommit = nil, now
 	for _, o := range w.tasks {
 		if o.state == taskRestoring || !o.needsCommit() && o.state == taskRunning {
@@ -102,6 +104,7 @@ func (w *Worker) begin(now int64) {
 		return
 	}
 	r.epoch = w.Out.closeEpoch()
+	w.do(Flush{})
 }
 
 // sendLogs sends the changelogs: every output of the round is acknowledged. They go last because a task whose output is
@@ -111,6 +114,9 @@ func (w *Worker) sendLogs() {
 	r.stage = roundLogs
 	for _, o := range r.tasks {
 		r.logs += o.sendLogs(r.number)
+	}
+	if r.logs > 0 {
+		w.do(Flush{})
 	}
 }
 
@@ -132,7 +138,7 @@ func (w *Worker) apply(now int64) {
 	}
 	r.stage = roundOffsets
 	if len(offsets) == 0 {
-		w.end(nil)
+		w.end(now, nil)
 		return
 	}
 	w.do(CommitOffsets{offsets})
@@ -140,14 +146,18 @@ func (w *Worker) apply(now int64) {
 
 func (w *Worker) offsetsDone(now int64, err error) {
 	if w.round.stage == roundOffsets {
-		w.end(err)
+		w.end(now, err)
 	}
 }
 
 // end ends the round. If the group did not take the offsets, they are part of the next round.
-func (w *Worker) end(err error) {
+func (w *Worker) end(now int64, err error) {
 	r := w.round
 	w.round = round{}
+	w.commits++
+	if w.commitTime += now - r.began; err != nil {
+		w.commitFails++
+	}
 	for _, o := range r.tasks {
 		if err != nil {
 			o.unconfirmed()

@@ -10,10 +10,11 @@ import (
 
 // WorkerConfig sets the limits of a worker.
 type WorkerConfig struct {
-	CommitInterval int64 // ms
-	InboxBytes     int   // a partition with that much in its inbox is not fetched
-	DirtyBytes     int   // dirty state of the worker's tasks that makes it commit early; 0: no limit
-	Linger         int64 // ms that output waits for more while there is work
+	CommitInterval int64       // ms
+	InboxBytes     int         // a partition with that much in its inbox is not fetched
+	DirtyBytes     int         // dirty state of the worker's tasks that makes it commit early; 0: no limit
+	CommitDue      func() bool // asks for an early commit: a budget shared by all workers is used up; may be nil
+	Linger         int64       // ms that output waits for more while there is work
 	Out            OutConfig
 }
 
@@ -39,6 +40,10 @@ type Worker struct {
 	wanted     []int64 // numbers of Requests that the next commit answers
 	releases   []Release
 	releaseErr error
+
+	gone                 Counters // of tasks that are closed
+	commits, commitFails int64
+	commitTime           int64 // ms, of all commits
 }
 
 // owned is a task with its place in the life of its worker.
@@ -84,7 +89,7 @@ func (w *Worker) Step(now int64, ev Event) {
 	case AddTask:
 		w.add(ev.Task)
 	case Restored:
-		w.restored(now, ev.ID)
+		w.restored(now, ev)
 	case AddInput:
 		w.addInput(ev)
 	case Delivered:
@@ -177,10 +182,15 @@ func (w *Worker) find(id record.TaskID) *owned {
 	return nil
 }
 
-func (w *Worker) restored(now int64, id record.TaskID) {
-	o := w.find(id)
+func (w *Worker) restored(now int64, ev Restored) {
+	o := w.find(ev.ID)
 	if o == nil || o.state != taskRestoring {
 		return
+	}
+	for i, end := range ev.Ends {
+		if log := o.commit.logs[i]; log != nil {
+			log.next = end
+		}
 	}
 	if err := o.Init(now); err != nil {
 		w.fail(err)
@@ -336,6 +346,8 @@ func (w *Worker) remove(o *owned) {
 		}
 	}
 	w.Out.forget(o.Task)
+	w.gone.Add(o.Counts)
+	w.gone.Retrying = 0
 	if err := o.Close(); err != nil {
 		w.fail(err)
 	}
