@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"syscall"
@@ -82,9 +83,9 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// Restores of 500 k sorted keys of 100 B each into a fresh store.
+// Restores of 500 k sorted keys of 100 B each, each into a fresh store.
 func BenchmarkIngest(b *testing.B) {
-	e, s, es := benchStore(b)
+	e, s, _ := benchStore(b)
 	rng := rand.New(rand.NewPCG(1, 2))
 	value := make([]byte, 100)
 	for i := range value {
@@ -93,6 +94,10 @@ func BenchmarkIngest(b *testing.B) {
 	var cpu time.Duration
 	n := 0
 	for b.Loop() {
+		es, err := s.Store(fmt.Sprint("restored-", n), state.KindKeyValue)
+		if err != nil {
+			b.Fatal(err)
+		}
 		ks := sortedKeys(rng, 500_000, 1<<60)
 		start := cpuTime()
 		in, err := es.Ingester()
@@ -111,10 +116,43 @@ func BenchmarkIngest(b *testing.B) {
 		}
 		cpu += cpuTime() - start
 		n += len(ks)
-		if err := s.Wipe(); err != nil {
-			b.Fatal(err)
-		}
 	}
 	b.ReportMetric(float64(n)/cpu.Seconds()/1e6, "Mkeys/cpu-s")
 	b.ReportMetric(float64(e.IngestedTables()), "tables")
+}
+
+// Reads of keys that are there and of keys that are not, from a store of a million that fits the block cache.
+func BenchmarkGet(b *testing.B) {
+	_, _, es := benchStore(b)
+	in, err := es.Ingester()
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 1_000_000
+	for i := range uint64(n) {
+		if err := in.Add(binary.BigEndian.AppendUint64(nil, i*2), make([]byte, 16)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := in.Finish(state.StoredOffset{}); err != nil {
+		b.Fatal(err)
+	}
+	for odd, name := range []string{"present", "absent"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			rng := rand.New(rand.NewPCG(1, 2))
+			var key [8]byte
+			var dst []byte
+			start := cpuTime()
+			defer func() { b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op") }()
+			for b.Loop() {
+				binary.BigEndian.PutUint64(key[:], rng.Uint64N(n)*2+uint64(odd))
+				v, ok, err := es.Get(dst[:0], key[:])
+				if err != nil || ok != (odd == 0) {
+					b.Fatal(ok, err)
+				}
+				dst = v
+			}
+		})
+	}
 }

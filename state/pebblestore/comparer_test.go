@@ -128,7 +128,7 @@ func TestKeyLayout(t *testing.T) {
 
 // Names and numbers on disk. A change here is a new format.
 func TestFormatIsPinned(t *testing.T) {
-	if comparer.Name != "oxbow.1" || engineFormat != 1 || storeFormat != 1 || pebbleFormat != pebble.FormatTableFormatV6 {
+	if comparer.Name != "oxbow.1" || engineFormat != 1 || storeFormat != 1 || pebbleFormat != pebble.FormatFlushableIngestExcises {
 		t.Error("the format has changed: say how state of the old one is read or refused")
 	}
 	p := makePrefix(record.TaskID{Sub: 1, Partition: 2}, 3, byte(state.KindWindow))

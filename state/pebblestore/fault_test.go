@@ -185,7 +185,7 @@ func TestCorruption(t *testing.T) {
 	seed := firstSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 4))
 	outcomes := map[string]int{}
-	flips := 300 * env("OXBOW_SEEDS", 1)
+	flips := 200 * env("OXBOW_SEEDS", 1)
 	var w *workload
 	var fs *vfs.MemFS
 	for i := range flips {

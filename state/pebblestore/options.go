@@ -70,8 +70,10 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// pebbleFormat is pinned: a newer Pebble keeps writing what an older Oxbow can read.
-const pebbleFormat = pebble.FormatTableFormatV6
+// pebbleFormat is pinned: a newer Pebble keeps writing what an older Oxbow can read. It is the last one with tables by row.
+// Tables by column (from FormatColumnarBlocks on) cost our rows more: commits of 100 k sorted keys 0.8 against 1.3 M/CPU-s,
+// ingests 2.05 against 2.4, a get 6.0 against 5.0 µs. It can be raised later, but never lowered.
+const pebbleFormat = pebble.FormatFlushableIngestExcises
 
 // pebble returns the options of the database. The caller unrefs the cache.
 func (o Options) pebble(fs vfs.FS, h *health) *pebble.Options {
@@ -88,7 +90,8 @@ func (o Options) pebble(fs vfs.FS, h *health) *pebble.Options {
 		Logger:                      logger{h},
 		EventListener:               h.listener(),
 	}
-	for i := range po.Levels {
+	// A get looks at the filters of all levels but the last, in which most tables are: there they would only cost.
+	for i := range len(po.Levels) - 1 {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		po.Levels[i].FilterType = pebble.TableFilter
 	}
