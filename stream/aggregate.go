@@ -53,6 +53,25 @@ func (g Grouped[K, V]) TryReduce(f func(ctx context.Context, old, v V) (V, error
 	return aggregate(g, set, "KSTREAM-REDUCE-", g.s.value, tryReduce[K](f))
 }
 
+// TryReduceOpt is [Grouped.ReduceOpt] for a function that can fail.
+func (g Grouped[K, V]) TryReduceOpt(f func(ctx context.Context, old, v V) (Opt[V], error), opts ...AggOption) Table[K, V] {
+	set := aggSettings("TryReduceOpt", opts)
+	g.s.b.notNil(&set, f)
+	return aggregate(g, set, "KSTREAM-REDUCE-", g.s.value, tryReduceOpt[K](f))
+}
+
+func tryReduceOpt[K, V any](f func(context.Context, V, V) (Opt[V], error)) stepMaker[K, V, V] {
+	return func(t *node.Task, at *node.Info) node.Step[K, V, V] {
+		try := node.Try(t, at, f)
+		return func(_ K, v V, old Opt[V]) (Opt[V], error) {
+			if o, ok := old.Get(); ok {
+				return try(o, v)
+			}
+			return Some(v), nil
+		}
+	}
+}
+
 func tryReduce[K, V any](f func(context.Context, V, V) (V, error)) stepMaker[K, V, V] {
 	return func(t *node.Task, at *node.Info) node.Step[K, V, V] {
 		try := node.Try(t, at, f)

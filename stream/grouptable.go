@@ -58,6 +58,20 @@ func TryGroupTableBy[K, V, K2, V2 any](t Table[K, V], f func(ctx context.Context
 	})
 }
 
+// TryGroupTableByOpt is [GroupTableByOpt] for a function that can fail.
+func TryGroupTableByOpt[K, V, K2, V2 any](t Table[K, V],
+	f func(ctx context.Context, k K, v V) (k2 K2, v2 V2, ok bool, err error), opts ...TopicOption) GroupedTable[K2, V2] {
+	set := topicSettings("TryGroupTableByOpt", opts)
+	t.table().b.notNil(&set, f)
+	return groupTable(t, set, func(task *node.Task, at *node.Info) node.GroupChange[K, V, K2, V2] {
+		calls := node.NewCalls(task, at)
+		return func(k K, v V) (K2, V2, bool, error) {
+			defer calls.Over()
+			return f(calls.Context(), k, v)
+		}
+	})
+}
+
 func groupTable[K, V, K2, V2 any](t Table[K, V], set settings,
 	f func(*node.Task, *node.Info) node.GroupChange[K, V, K2, V2]) GroupedTable[K2, V2] {
 	b := t.t.b
@@ -143,6 +157,15 @@ func (g GroupedTable[K, V]) TryReduce(add, sub func(ctx context.Context, old, v 
 	return aggregateTable(g, set, "KTABLE-REDUCE-", ownSerde[V](&g.set.value, nil), tryReduce[K](add), tryReduce[K](sub))
 }
 
+// TryReduceOpt is [GroupedTable.ReduceOpt] for functions that can fail.
+func (g GroupedTable[K, V]) TryReduceOpt(add, sub func(ctx context.Context, old, v V) (Opt[V], error),
+	opts ...AggOption) Table[K, V] {
+	set := aggSettings("TryReduceOpt", opts)
+	g.b.notNil(&set, add)
+	g.b.notNil(&set, sub)
+	return aggregateTable(g, set, "KTABLE-REDUCE-", ownSerde[V](&g.set.value, nil), tryReduceOpt[K](add), tryReduceOpt[K](sub))
+}
+
 // AggregateTable folds the rows of each group into a value of another type, beginning with zero: sub takes the old value of a
 // row out again, add brings the new one in.
 func AggregateTable[K, V, A any](g GroupedTable[K, V], zero func() A, add, sub func(k K, v V, a A) A,
@@ -172,6 +195,18 @@ func AggregateTableOpt[K, V, A any](g GroupedTable[K, V], add, sub func(k K, v V
 	g.b.notNil(&set, sub)
 	fold := func(f func(K, V, Opt[A]) Opt[A]) stepMaker[K, V, A] {
 		return plainStep(func(k K, v V, old Opt[A]) (Opt[A], error) { return f(k, v, old), nil })
+	}
+	return aggregateTable(g, set, "KTABLE-AGGREGATE-", nil, fold(add), fold(sub))
+}
+
+// TryAggregateTableOpt is [AggregateTableOpt] for functions that can fail.
+func TryAggregateTableOpt[K, V, A any](g GroupedTable[K, V],
+	add, sub func(ctx context.Context, k K, v V, old Opt[A]) (Opt[A], error), opts ...AggOption) Table[K, A] {
+	set := aggSettings("TryAggregateTableOpt", opts)
+	g.b.notNil(&set, add)
+	g.b.notNil(&set, sub)
+	fold := func(f func(context.Context, K, V, Opt[A]) (Opt[A], error)) stepMaker[K, V, A] {
+		return func(t *node.Task, at *node.Info) node.Step[K, V, A] { return node.TryFold(t, at, f) }
 	}
 	return aggregateTable(g, set, "KTABLE-AGGREGATE-", nil, fold(add), fold(sub))
 }

@@ -79,7 +79,7 @@ func (w writer[K, V]) node(c *topology.Compiler, name, topic string, k serde.Ser
 	n := topology.NewSink(name, topic, wired(w.s, c, w.set,
 		func(in *topology.Instance, self *topology.Node) (node.Proc[K, V], error) {
 			if choose != nil {
-				return node.SinkTo(in.Task, in.Info(self), choose(in.Task, in.Info(self)), k, v, w.chooser()), nil
+				return node.SinkTo(in.Task, in.Info(self), choose(in.Task, in.Info(self)), topology.CheckName, k, v, w.chooser()), nil
 			}
 			d, err := in.Dest(self)
 			return node.Sink(in.Task, in.Info(self), in.Topology.TopicName(topic), d, k, v, w.chooser()), err

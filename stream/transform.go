@@ -11,13 +11,26 @@ import (
 func MapTableOpt[K, V, V2 any](from Table[K, V], f func(k K, v V) Opt[V2], opts ...AggOption) Table[K, V2] {
 	set := aggSettings("MapTableOpt", opts)
 	from.table().b.notNil(&set, f)
-	return transform(from, set, "KTABLE-MAPVALUES-", true, func(*node.Task, *node.Info) func(K, Opt[V]) (Opt[V2], error) {
+	return mapTableOpt(from, set, plain(f))
+}
+
+// TryMapTableOpt is [MapTableOpt] for a function that can fail.
+func TryMapTableOpt[K, V, V2 any](from Table[K, V], f func(ctx context.Context, k K, v V) (Opt[V2], error),
+	opts ...AggOption) Table[K, V2] {
+	set := aggSettings("TryMapTableOpt", opts)
+	from.table().b.notNil(&set, f)
+	return mapTableOpt(from, set, trying(f))
+}
+
+func mapTableOpt[K, V, V2 any](from Table[K, V], set settings, mk maker[K, V, Opt[V2]]) Table[K, V2] {
+	return transform(from, set, "KTABLE-MAPVALUES-", true, func(t *node.Task, at *node.Info) func(K, Opt[V]) (Opt[V2], error) {
+		f := mk(t, at)
 		return func(k K, v Opt[V]) (Opt[V2], error) {
 			some, ok := v.Get()
 			if !ok {
 				return None[V2](), nil
 			}
-			return f(k, some), nil
+			return f(k, some)
 		}
 	})
 }

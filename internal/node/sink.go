@@ -17,9 +17,9 @@ func Sink[K, V any](t *Task, at *Info, topic string, d Dest, key serde.Serde[K],
 	return func(r *Rec[K, V]) error { return enc.send(r, topic, d) }
 }
 
-// SinkTo writes each record to the topic that choose names.
-func SinkTo[K, V any](t *Task, at *Info, choose func(r *Rec[K, V]) (string, error), key serde.Serde[K], value serde.Serde[V],
-	partition Partition[K, V]) Proc[K, V] {
+// SinkTo writes each record to the topic that choose names. check refuses names that no topic can have.
+func SinkTo[K, V any](t *Task, at *Info, choose func(r *Rec[K, V]) (string, error), check func(string) error,
+	key serde.Serde[K], value serde.Serde[V], partition Partition[K, V]) Proc[K, V] {
 	enc := newEncoder(t, at, key, value, partition)
 	dests := map[string]Dest{}
 	return func(r *Rec[K, V]) error {
@@ -31,6 +31,9 @@ func SinkTo[K, V any](t *Task, at *Info, choose func(r *Rec[K, V]) (string, erro
 		}
 		d, ok := dests[topic]
 		if !ok {
+			if err = check(topic); err != nil {
+				return t.userError(at, err)
+			}
 			if d, err = t.Out.Dest(topic); err != nil {
 				return enc.failed(err, topic)
 			}
