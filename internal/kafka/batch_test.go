@@ -48,14 +48,15 @@ func frameOf(sets ...[]byte) *Buffer {
 func readAll(set []byte, position int64, opts ParseOptions) (records []plain, next int64, err error) {
 	frame := frameOf(set)
 	defer frame.Release()
+	var walked error // of the first batch that could not be walked
 	next, err = ParseBatches(orders3, frame, frame.Bytes(), position, opts, func(b *Batch) {
 		defer b.Release()
 		c := b.Cursor(position)
 		var r record.Raw
 		for {
 			ok, cerr := c.Next(&r)
-			if cerr != nil && err == nil {
-				err = cerr
+			if cerr != nil && walked == nil {
+				walked = cerr
 			}
 			if !ok {
 				return
@@ -63,6 +64,9 @@ func readAll(set []byte, position int64, opts ParseOptions) (records []plain, ne
 			records = append(records, plainOf(&r))
 		}
 	})
+	if err == nil {
+		err = walked
+	}
 	return records, next, err
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Versions of Produce: the layouts below are right for 8 to 12. 13 has topic ids.
+// Versions of Produce: the layouts below are right for 3 to 12. 13 has topic ids.
 const (
 	produceVersion  = 8 // the last before compact fields; 12 is transaction protocol 2
 	produceFlexible = 9
@@ -143,7 +143,7 @@ func (r *produceRequest) parseProduce(b []byte, version int16, results []produce
 	p := produceReader{b: b, flexible: version >= produceFlexible}
 	for topics := p.length(2); topics > 0 && !p.bad; topics-- {
 		topic := p.string()
-		for parts := p.length(4 + 2 + 8); parts > 0 && !p.bad; parts-- {
+		for parts := p.length(4 + 2 + 8 + 8); parts > 0 && !p.bad; parts-- {
 			index := int32(p.int(4))
 			res := p.partition(version)
 			if i, found := r.find(topic, index); found && !p.bad {
@@ -178,7 +178,9 @@ func (p *produceReader) partition(version int16) (res produceResult) {
 	res.code = int16(p.int(2))
 	res.base = p.int(8)
 	p.take(8) // log append time
-	p.take(8) // log start offset
+	if version >= 5 {
+		p.take(8) // log start offset
+	}
 	if version >= 8 {
 		for n := p.length(4 + 1); n > 0 && !p.bad; n-- {
 			index, message := int32(p.int(4)), string(p.string())
