@@ -104,7 +104,7 @@ func fuzzWalk(t *testing.T, b *Batch, position, last int64) int64 {
 func FuzzCompressed(f *testing.F) {
 	plain := bytes.Repeat([]byte("The oxbow is what the river set aside. "), 300)
 	for c := Gzip; c <= Zstd; c++ {
-		b, err := compress(c, plain)
+		b, err := compressInto(c, plain)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func FuzzCompressed(f *testing.F) {
 				out.Release()
 			}
 		})
-		there, err := compress(c, in)
+		there, err := compressInto(c, in)
 		if err != nil {
 			t.Fatal(err)
 		}

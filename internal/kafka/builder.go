@@ -117,7 +117,7 @@ func (b *Builder) Seal(codec Codec) (*OutBatch, error) {
 	buf := b.buf
 	buf.b = buf.b[:b.n]
 	if codec != None {
-		compressed, err := compress(codec, buf.b)
+		compressed, err := compressInto(codec, buf.b)
 		if err != nil {
 			buf.b = buf.b[:cap(buf.b)]
 			return nil, fmt.Errorf("%s: %w", codec, err)

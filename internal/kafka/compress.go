@@ -12,8 +12,8 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// compress returns src compressed, in a pooled buffer.
-func compress(c Codec, src []byte) (*Buffer, error) {
+// compressInto returns src compressed, in a pooled buffer.
+func compressInto(c Codec, src []byte) (*Buffer, error) {
 	switch c {
 	case Gzip:
 		return gzipAll(src)

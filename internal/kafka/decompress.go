@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
@@ -34,6 +35,22 @@ func decompress(c Codec, src []byte, limit int) (*Buffer, error) {
 // firstSize is the size of the buffer to begin with for a claimed size.
 func firstSize(claim, src, limit int) int {
 	return max(min(claim, 16*src+64<<10, limit), 64)
+}
+
+// expansion is what recent inputs of a codec grew to, in quarters of their size. Where the data does not tell, it says how
+// large a buffer to begin with: one too small costs a second try.
+type expansion struct{ quarters atomic.Uint32 }
+
+// of returns the size to expect of n compressed bytes, with a little room.
+func (x *expansion) of(n int) int {
+	return (max(int(x.quarters.Load()), 8)+1)*n/4 + 64
+}
+
+// learn notes a size. Larger ones count at once, smaller ones slowly.
+func (x *expansion) learn(n, size int) {
+	if old := int(x.quarters.Load()); n > 0 {
+		x.quarters.Store(uint32(max(4*size/n, old-old/16)))
+	}
 }
 
 var gzipReaders sync.Pool
@@ -167,50 +184,44 @@ func snappySize(block []byte, limit int) (int, error) {
 	return n, nil
 }
 
-var zstdDecoders sync.Map // of limit to *zstd.Decoder; there is one limit in a program
+// zstdDecoder needs no goroutine for DecodeAll, and no memory for the window a frame asks for, since the output is the
+// window. Concurrency 0 is GOMAXPROCS decoders. The capacity of the output is the limit: WithDecoderMaxMemory would
+// refuse small frames of encoders that ask for a large window.
+var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true))
+})
 
-func zstdDecoder(limit int) (*zstd.Decoder, error) {
-	if d, ok := zstdDecoders.Load(limit); ok {
-		return d.(*zstd.Decoder), nil
-	}
-	// DecodeAll needs no goroutine. Concurrency 0 is GOMAXPROCS decoders.
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(uint64(limit)))
-	if err != nil {
-		return nil, err
-	}
-	got, _ := zstdDecoders.LoadOrStore(limit, d)
-	return got.(*zstd.Decoder), nil
-}
+var zstdExpansion expansion
 
 func unzstd(src []byte, limit int) (*Buffer, error) {
-	d, err := zstdDecoder(limit)
+	d, err := zstdDecoder()
 	if err != nil {
 		return nil, err
 	}
-	claim := min(4*len(src), limit)
+	size := zstdExpansion.of(len(src))
 	var h zstd.Header
 	if err := h.Decode(src); err == nil && h.HasFCS {
 		if h.FrameContentSize > uint64(limit) {
 			return nil, ErrTooLarge
 		}
-		claim = int(h.FrameContentSize)
+		size = int(h.FrameContentSize)
 	}
-	out := NewBuffer(claim) // what a frame claims, DecodeAll would allocate anyway
-	mem, err := d.DecodeAll(src, out.b[:0])
-	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
-		err = ErrTooLarge
-	}
-	if err == nil && len(mem) > limit {
-		err = ErrTooLarge
-	}
-	if err != nil {
+	for {
+		out := NewBuffer(min(size, limit))
+		dst := out.b[:0:min(cap(out.b), limit)]
+		mem, err := d.DecodeAll(src, dst)
+		if err == nil {
+			out.b = mem
+			zstdExpansion.learn(len(src), len(mem))
+			return out, nil
+		}
 		out.Release()
-		return nil, err
+		if !errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+			return nil, err
+		}
+		if cap(dst) == limit {
+			return nil, ErrTooLarge
+		}
+		size = 4 * cap(dst) // frames written as a stream do not tell their size
 	}
-	if cap(mem) > cap(out.b) { // it has outgrown the buffer
-		out.Release()
-		return adopt(mem), nil
-	}
-	out.b = mem
-	return out, nil
 }

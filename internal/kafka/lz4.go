@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/pierrec/lz4/v4"
 )
@@ -72,13 +71,11 @@ type lz4Writer struct {
 	limit int
 }
 
-// lz4Ratio is what recent frames expanded to, in quarters of their size. Blocks do not tell their size, and a buffer too
-// small costs a second try.
-var lz4Ratio atomic.Uint32
+var lz4Expansion expansion
 
 func unlz4(src []byte, limit int) (*Buffer, error) {
-	ratio, size := int(lz4Ratio.Load()), len(src)
-	w := lz4Writer{out: NewBuffer(min((max(ratio, 8)+1)*size/4+64, limit)), limit: limit}
+	size := len(src)
+	w := lz4Writer{out: NewBuffer(min(lz4Expansion.of(size), limit)), limit: limit}
 	w.out.b = w.out.b[:cap(w.out.b)]
 	for first := true; first || len(src) > 0; first = false {
 		if len(src) < 4 {
@@ -100,7 +97,7 @@ func unlz4(src []byte, limit int) (*Buffer, error) {
 		}
 	}
 	w.out.b = w.out.b[:w.n]
-	lz4Ratio.Store(uint32(max(4*w.n/size, ratio-ratio/16)))
+	lz4Expansion.learn(size, w.n)
 	return w.out, nil
 }
 
