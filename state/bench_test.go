@@ -36,25 +36,6 @@ func cpu() float64 {
 	return float64(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func update[V any](b testing.TB, p *place, t *state.Table[string, V], k string, next func(V) V, ts int64) {
-	e, err := t.Find(k)
-	if err != nil {
-		b.Fatal(err)
-	}
-	v, was, ok, err := t.Value(e)
-	if err != nil {
-		b.Fatal(err)
-	}
-	old := record.OptOf(v, ok)
-	if err := t.Set(e, next(v), max(was, ts)); err != nil {
-		b.Fatal(err)
-	}
-	if err := t.Note(e, old, ts, record.Headers{}); err != nil {
-		b.Fatal(err)
-	}
-	p.units.Commit()
-}
-
 // BenchmarkUpdate is what count does per record: find, value, set, note, end of the unit.
 func BenchmarkUpdate(b *testing.B) {
 	keys := benchKeysShuffled()
