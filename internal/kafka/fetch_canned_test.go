@@ -306,31 +306,6 @@ func TestFetchBrokerTooOld(t *testing.T) {
 	r.wait("the error", func() bool { return errors.Is(r.errs[part("in", 0)], errFetchVersion) })
 }
 
-// An idle broker is asked in one long poll, also after its partitions have been asked in two.
-func TestFetchPollsJoinAgain(t *testing.T) {
-	c := newCannedBroker(fetchMaxVersion)
-	r := newReceiver(t)
-	f := startCanned(t, c, FetchConfig{MaxWait: 200 * time.Millisecond}, r.deliver)
-	f.Add(part("in", 0), 0)
-	asked := func(n int) bool { // some poll asks for n partitions
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, q := range c.polls {
-			parts := 0
-			for _, t := range q.Topics {
-				parts += len(t.Partitions)
-			}
-			if parts == n {
-				return true
-			}
-		}
-		return false
-	}
-	eventually(t, func() bool { return asked(1) })
-	f.Add(part("in", 1), 0)
-	eventually(t, func() bool { return asked(2) })
-}
-
 // eventually looks until it sees, and gives up in the end.
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()

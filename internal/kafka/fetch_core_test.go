@@ -41,7 +41,8 @@ type fetchWorld struct {
 	decoding map[int32][]fetchWorldBody  // by broker, in order
 	stops    []fetchStop
 	trace    []string
-	calm     bool // no more trouble
+	calm     bool           // no more trouble
+	dead     map[int32]bool // brokers that will never answer again
 }
 
 type fetchWorldBody struct {
@@ -68,6 +69,7 @@ func newFetchWorld(seed uint64) *fetchWorld {
 		logs:     map[record.TopicPartition]*fetchWorldLog{},
 		answers:  map[*fetchPoll]*fetchAnswer{},
 		decoding: map[int32][]fetchWorldBody{},
+		dead:     map[int32]bool{},
 	}
 	w.m = newFetchMachine(fetchLimits{
 		maxWait: 500 * time.Millisecond, sideWait: fetchSideWait, holdWait: fetchHoldWait,
@@ -242,7 +244,15 @@ func (w *fetchWorld) mischief() error {
 	case 0, 1:
 		l.end += int64(w.rng.IntN(50))
 	case 2:
-		l.leader, l.epoch = int32(w.rng.IntN(3)), l.epoch+1
+		w.elect(l)
+		if w.rng.IntN(40) == 0 && len(w.dead) < 2 {
+			w.dead[int32(w.rng.IntN(3))] = true
+			for _, l := range w.sorted() {
+				if w.dead[l.leader] {
+					w.elect(l)
+				}
+			}
+		}
 	case 3:
 		if w.rng.IntN(10) == 0 { // retention
 			l.start = min(l.end, l.start+int64(w.rng.IntN(100)))
@@ -266,13 +276,23 @@ func (w *fetchWorld) mischief() error {
 	return nil
 }
 
+// elect gives a partition a leader that lives.
+func (w *fetchWorld) elect(l *fetchWorldLog) {
+	for {
+		if l.leader = int32(w.rng.IntN(3)); !w.dead[l.leader] {
+			l.epoch++
+			return
+		}
+	}
+}
+
 // answerOne lets a broker answer, or lose, a poll.
 func (w *fetchWorld) answerOne() error {
 	i := w.rng.IntN(len(w.polls))
 	q := w.polls[i]
 	w.polls = slices.Delete(w.polls, i, i+1)
-	if !w.calm && w.rng.IntN(12) == 0 {
-		return w.event(fetchFailed{q, fetchFailure(w.rng.IntN(2)), errors.New("lost")})
+	if w.dead[q.node] || !w.calm && w.rng.IntN(12) == 0 {
+		return w.event(fetchFailed{q, fetchFailedNetwork, errors.New("lost")})
 	}
 	a := &fetchAnswer{}
 	a.reset(q)
@@ -285,6 +305,8 @@ func (w *fetchWorld) answerOne() error {
 		switch {
 		case !w.calm && w.rng.IntN(15) == 0:
 			out.code = []int16{3, 5, 6, 9, 56, 74, 75, 78, -1}[w.rng.IntN(9)]
+		case p.epoch < l.epoch && w.rng.IntN(2) == 0:
+			out.code = 1 // a leader that was: it does not have what the new one has
 		case p.epoch < l.epoch:
 			out.code = 74
 		case l.leader != q.node:

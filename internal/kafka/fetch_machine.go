@@ -87,11 +87,17 @@ type fetchPart struct {
 	heldUntil        time.Time // waits to join the running poll
 	fails            int
 	unknownSince     time.Time
-	doubtful         bool // the position was called out of range; the leader is being confirmed
+	doubt            fetchDoubt
 
 	undelivered int // answers on their way to the receiver
 	from        *fetchNode
 	stop        error // told when undelivered is 0 (M5)
+}
+
+// fetchDoubt remembers who called the position out of range; the zero value: nobody.
+type fetchDoubt struct {
+	is          bool
+	node, epoch int32
 }
 
 func newFetchMachine(cfg fetchLimits, rng *rand.Rand) *fetchMachine {
@@ -190,9 +196,9 @@ func (m *fetchMachine) place(p *fetchPart, n *fetchNode) {
 // lookLater arranges that the leader is looked up: at once after the first trouble, later while it lasts.
 func (m *fetchMachine) lookLater(now time.Time, p *fetchPart) {
 	p.refresh = true
-	p.lookAt = p.notBefore
-	if p.fails <= 1 {
-		p.lookAt = now
+	p.lookAt = now
+	if p.fails > 1 && p.notBefore.After(now) {
+		p.lookAt = p.notBefore
 	}
 	m.look(now, p)
 }

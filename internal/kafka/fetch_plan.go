@@ -87,7 +87,7 @@ func (m *fetchMachine) answered(now time.Time, ev fetchAnswered) {
 		}
 		if a.code != 0 {
 			a.skipped = true
-			m.refused(now, n, p, Code(a.code))
+			m.refused(now, n, p, q, Code(a.code))
 			continue
 		}
 		moved = m.accept(now, n, p, a) || moved
@@ -103,7 +103,7 @@ func (m *fetchMachine) answered(now time.Time, ev fetchAnswered) {
 
 // accept moves a partition on by what its answer holds, and tells whether it did.
 func (m *fetchMachine) accept(now time.Time, n *fetchNode, p *fetchPart, a *fetchAnswerPart) bool {
-	p.fails, p.unknownSince, p.doubtful, p.notBefore = 0, time.Time{}, false, time.Time{}
+	p.fails, p.unknownSince, p.doubt, p.notBefore = 0, time.Time{}, fetchDoubt{}, time.Time{}
 	p.undelivered++
 	p.from = n
 	if a.next > p.position {
@@ -122,7 +122,7 @@ func (m *fetchMachine) accept(now time.Time, n *fetchNode, p *fetchPart, a *fetc
 }
 
 // refused takes the error that a broker gave for one partition.
-func (m *fetchMachine) refused(now time.Time, n *fetchNode, p *fetchPart, code Code) {
+func (m *fetchMachine) refused(now time.Time, n *fetchNode, p *fetchPart, q *fetchPollPart, code Code) {
 	switch fetchCodeClass(code) {
 	case fetchCodeRetry:
 		m.trouble(now, p)
@@ -131,13 +131,14 @@ func (m *fetchMachine) refused(now time.Time, n *fetchNode, p *fetchPart, code C
 		}
 		m.lookLater(now, p)
 	case fetchCodeRange:
-		// Who was the leader until a moment ago may not have the offset, or have it no longer. Only who is still the
-		// leader by fresh metadata is believed.
-		if p.doubtful {
+		// Who was the leader until a moment ago may not have the offset yet, or have it no longer. Only who is still
+		// the leader, in the same epoch, by fresh metadata is believed.
+		said := fetchDoubt{true, n.id, q.epoch}
+		if p.doubt == said {
 			m.stop(p, &OffsetOutOfRangeError{TopicPartition: p.tp, Offset: p.position})
 			return
 		}
-		p.doubtful = true
+		p.doubt = said
 		m.lookLater(now, p)
 	default:
 		m.stop(p, fetchError(p, brokerErr(fetchKey, n.id, int16(code), nil, "")))
