@@ -45,6 +45,8 @@ type App struct {
 	engine *engine.App // nil until Run
 	ran    bool
 	states chan struct{} // closed when engine is set
+
+	metricsAddr string // once served
 }
 
 // New compiles the program and checks the configuration. All mistakes of both are reported at once.

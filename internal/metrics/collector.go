@@ -12,13 +12,16 @@ type Source interface {
 	Metrics() *Snapshot
 }
 
+// Collector is a prometheus.Collector, named here because other packages do not import client_golang.
+type Collector = prometheus.Collector
+
 type collector struct {
 	source Source
 	descs  [numFamilies]*prometheus.Desc
 }
 
 // NewCollector makes a collector to register where the user wants it (M4).
-func NewCollector(s Source) prometheus.Collector {
+func NewCollector(s Source) Collector {
 	c := &collector{source: s}
 	for f := range families {
 		c.descs[f] = prometheus.NewDesc(families[f].name, families[f].help, families[f].labels, nil)
