@@ -77,8 +77,11 @@ func (b *Buffer) Release() {
 
 // poison overwrites memory that nobody may look at any more.
 func poison(b []byte) {
-	for i := range b {
-		b[i] = 0xDB
+	if len(b) > 0 {
+		b[0] = 0xDB
+	}
+	for n := 1; n < len(b); n *= 2 {
+		copy(b[n:], b[:n])
 	}
 }
 

@@ -35,7 +35,7 @@ func TestCoreProducer(t *testing.T) {
 		}
 	}
 	t.Logf("%d seeds: %v", end-first, kinds)
-	if end-first < 100 {
+	if end-first < 500 {
 		return
 	}
 	for _, k := range []string{"lost", "late", "late arrival", "answer lost", "refused connection", "again", "moved", "tail lost",

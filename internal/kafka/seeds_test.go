@@ -4,6 +4,8 @@ import (
 	"os"
 	"strconv"
 	"testing"
+
+	"github.com/oxbow-streams/oxbow/internal/invariant"
 )
 
 // coreSeeds are the seeds of a core test: OXBOW_SEED alone, or as many as OXBOW_SEEDS says, or few.
@@ -26,7 +28,7 @@ func coreSeeds(t *testing.T, few int) (first, end uint64) {
 	if n, ok := number("OXBOW_SEEDS"); ok {
 		return 0, n
 	}
-	if testing.Short() {
+	if testing.Short() || invariant.Enabled { // with the race detector a seed takes ten times as long
 		few /= 8
 	}
 	return 0, uint64(few)
