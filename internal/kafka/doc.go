@@ -17,11 +17,18 @@
 //	    goroutines around them only do I/O and measure time.
 //	K8  A member's partitions are committed before it asks to join again, and are given up only after its handler has
 //	    returned. Heartbeats go on meanwhile.
+//	K9  A [Batch] is read where it lies in its answer: a walk copies nothing and allocates nothing per record. Its
+//	    checksum has been verified, every count and length is checked against the bytes that are left, decompression
+//	    is bounded, and the next offset comes from the header. A batch that cannot be read is a [CorruptError] with
+//	    coordinates. Views die with the last Release; test builds overwrite the memory then.
+//	K10 A [Producer] appends each batch at most once, and in the order of Send per partition, over every retry, lost
+//	    answer and moved leader (the rules S1 to S6 are the sequencer's, a pure machine). A batch that is not
+//	    acknowledged as appended says whether it may be in the log.
 //
 // # What it does not do
 //
 // It decides nothing about tasks, stores or dead letters; it does not choose who owns a partition (an [Assignor] does);
 // it resets no offset by itself. It does not use kafka-go's Reader, Writer, ConsumerGroup or Client: those lose, repeat
-// or invent records on compacted and transactional topics. From kafka-go it takes the connection pool (Transport),
-// SASL and the compression codecs.
+// or invent records on compacted and transactional topics. From kafka-go it takes the connection pool (Transport)
+// and SASL; compression comes from the libraries that kafka-go uses, called without its stream readers.
 package kafka
