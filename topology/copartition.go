@@ -156,6 +156,15 @@ func (t *Topology) Partitions(external map[string]int) (map[string]int, error) {
 // adopt gives each repartition topic without a count the largest one of what the sub-topology that writes it reads. That may
 // be a repartition topic itself, so it goes on until nothing changes.
 func (t *Topology) adopt(counts map[string]int) {
+	reads := make([][]string, len(t.Subs))
+	for i, sub := range t.Subs {
+		reads[i] = sub.Topics
+	}
+	for topic := range counts { // what patterns match
+		if n := t.Source(topic); n != nil && !slices.Contains(t.Subs[n.Sub].Topics, topic) {
+			reads[n.Sub] = append(slices.Clip(reads[n.Sub]), topic)
+		}
+	}
 	for range len(t.Internals) + 1 {
 		changed := false
 		for _, in := range t.Internals {
@@ -163,7 +172,7 @@ func (t *Topology) adopt(counts map[string]int) {
 				continue
 			}
 			n := counts[in.Topic]
-			for _, topic := range t.Subs[in.From].Topics {
+			for _, topic := range reads[in.From] {
 				n = max(n, counts[topic])
 			}
 			if n != counts[in.Topic] {
