@@ -25,6 +25,7 @@ type dataset struct {
 	codec    string
 	distinct bool // each key once, as a compacted changelog
 	keys     int64
+	first    int64 // event time of the first record, ms
 	configs  map[string]string
 }
 
@@ -102,7 +103,7 @@ func load(ctx context.Context, brokers []string, d dataset, n int64) error {
 		key := memory[at:]
 		at = len(memory)
 		memory = appendValue(memory, i, rng)
-		r := &kgo.Record{Key: key, Value: memory[at:], Timestamp: time.UnixMilli(firstTime + i/10)}
+		r := &kgo.Record{Key: key, Value: memory[at:], Timestamp: time.UnixMilli(d.first + i/10)}
 		w.Produce(ctx, r, func(_ *kgo.Record, err error) {
 			if err != nil {
 				select {
