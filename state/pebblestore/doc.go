@@ -18,7 +18,8 @@
 //	D6  Trouble of the disk is a *state.EngineError with coordinates, in bounded time: at once where Pebble says what is
 //	    wrong, else after Options.StuckAfter. It never exits the process and never panics. From then on the engine is
 //	    failed: every call returns that error, and nothing more is written to the disk (D2 holds for what is there).
-//	    After Close it may be opened again.
+//	    After Close it may be opened again. If the manifest could not be written, Pebble is stopped where it stands, and
+//	    its memory is not given back before the process ends.
 //	D7  Bits that have changed on disk are found by checksums when they are read: state.TroubleCorrupt, never a wrong
 //	    value. The owner then removes the state with [Remove] and restores from the changelogs.
 //	D8  One owner: a second engine over the same directory, in any process, is refused with state.TroubleLocked.

@@ -106,6 +106,7 @@ func (e *Engine) openDB() error {
 	})
 	select {
 	case e.db = <-opened:
+		e.health.opened.Store(true)
 	default:
 	}
 	if err != nil {
@@ -245,7 +246,7 @@ func (e *Engine) shut() error {
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	// Calls that have not ended keep Pebble open: it is unsafe to close it under them.
-	idle := e.gate.wait(deadline.C)
+	idle := e.gate.wait(deadline.C, e.health.frozen)
 	err := error(nil)
 	if idle && e.db != nil {
 		ended := make(chan error, 1)
@@ -253,6 +254,8 @@ func (e *Engine) shut() error {
 		select {
 		case err = <-ended:
 		case <-deadline.C:
+			idle = false
+		case <-e.health.frozen:
 			idle = false
 		}
 	}
@@ -263,7 +266,7 @@ func (e *Engine) shut() error {
 	if !idle {
 		// What Pebble still does must not reach a directory that is given up.
 		e.health.fail(&state.EngineError{Trouble: state.TroubleStuck, Op: "close", Err: errors.New("Pebble does not end")})
-		if e.fs.writes.Load() > 0 {
+		if !e.fs.drained(closeWait) {
 			return fmt.Errorf("state directory %s: close: a write to the disk does not end; the directory stays locked until the process ends", e.dir)
 		}
 	}

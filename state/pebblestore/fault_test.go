@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/oxbow-streams/oxbow/internal/invariant"
 	"github.com/oxbow-streams/oxbow/state"
 )
 
@@ -47,12 +48,15 @@ func TestDiskFault(t *testing.T) {
 		errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileClose, errorfs.OpFilePreallocate,
 		errorfs.OpOpen, errorfs.OpFileReadAt, errorfs.OpFileRead, errorfs.OpStat, errorfs.OpFileStat, errorfs.OpList,
 	}
-	failed := map[string]int{}
+	failed, repeats := map[string]int{}, 3
+	if invariant.Enabled {
+		repeats, kinds = 1, []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileReadAt}
+	}
 	for s := seed; s < seed+uint64(seeds); s++ {
 		rng := rand.New(rand.NewPCG(s, 3))
 		for _, kind := range kinds {
 			for _, err := range []error{syscall.ENOSPC, syscall.EIO} {
-				for range 3 {
+				for range repeats {
 					a := &ailing{kind: kind, err: err, after: rng.Int64N(60)}
 					if kind == errorfs.OpFileWrite {
 						a.after *= 10
@@ -69,6 +73,9 @@ func TestDiskFault(t *testing.T) {
 		}
 	}
 	t.Logf("engines that failed, by the operation that failed: %v", failed)
+	if invariant.Enabled {
+		return
+	}
 	for _, must := range []string{"create", "write", "sync", "sync data"} {
 		if failed[must] == 0 {
 			t.Errorf("no engine failed by %q", must)
@@ -186,6 +193,9 @@ func TestCorruption(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 4))
 	outcomes := map[string]int{}
 	flips := 200 * env("OXBOW_SEEDS", 1)
+	if invariant.Enabled {
+		flips = 20 // the race detector makes Pebble check itself, slowly
+	}
 	var w *workload
 	var fs *vfs.MemFS
 	for i := range flips {

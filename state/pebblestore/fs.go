@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -57,6 +58,17 @@ func (g *guardFS) write(path string, f func() error) (ok bool, err error) {
 		return false, fmt.Errorf("%s is not inside of the state directory %s", path, g.root)
 	}
 	return true, g.note(f())
+}
+
+// drained waits until no write is under way, and tells whether that was so in time. The filesystem is sealed, so no write
+// begins.
+func (g *guardFS) drained(limit time.Duration) bool {
+	for end := time.Now().Add(limit); g.writes.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 func (g *guardFS) inside(path string) bool {

@@ -45,12 +45,14 @@ func (g *gate) shut() {
 	}
 }
 
-// wait waits until the last call has left, and tells whether it has before the deadline.
-func (g *gate) wait(deadline <-chan time.Time) bool {
+// wait waits until the last call has left, and tells whether it has before the deadline. Calls into what is frozen never do.
+func (g *gate) wait(deadline <-chan time.Time, frozen <-chan struct{}) bool {
 	select {
 	case <-g.empty:
 		return true
 	case <-deadline:
+		return false
+	case <-frozen:
 		return false
 	}
 }

@@ -29,10 +29,14 @@ type health struct {
 	err    atomic.Pointer[state.EngineError]
 	failed chan struct{} // closed after err is set
 	ending chan struct{} // closed when the engine is being closed
+
+	opened atomic.Bool   // Pebble is open, and works beside us
+	freeze sync.Once     // closes frozen
+	frozen chan struct{} // closed when a part of Pebble was stopped for ever
 }
 
 func newHealth(dir string, fs *guardFS, log *slog.Logger) *health {
-	return &health{dir: dir, fs: fs, log: log, failed: make(chan struct{}), ending: make(chan struct{})}
+	return &health{dir: dir, fs: fs, log: log, failed: make(chan struct{}), ending: make(chan struct{}), frozen: make(chan struct{})}
 }
 
 // fail makes the engine failed, if it is not yet, and returns the error that it failed with.
@@ -109,7 +113,7 @@ func (h *health) listener() *pebble.EventListener {
 }
 
 // logger gives Pebble's messages to slog. Pebble's way out of a state that it cannot continue in is Fatalf, which it
-// expects not to return; it must not end the process.
+// expects not to return; it must not end the process. A failed manifest write is the one that happens.
 type logger struct{ h *health }
 
 func (l logger) Infof(format string, args ...any) {
@@ -134,14 +138,17 @@ func (l logger) Fatalf(format string, args ...any) {
 		}
 	}
 	_ = l.h.broke(nil, "", "pebble", err)
+	manifest := strings.HasPrefix(msg, "MANIFEST ")
 	switch {
-	case strings.HasPrefix(msg, "MANIFEST "):
-		// Pebble returns this error after it has logged it, and puts its locks in order.
-	case calledByUs():
+	case manifest && !l.h.opened.Load():
+		return // Pebble returns this error from Open after it has logged it
+	case !manifest && calledByUs():
 		panic(fatal{msg})
-	default:
-		runtime.Goexit() // a goroutine of Pebble's own ends; the filesystem is sealed, so it leaves no half-written state
 	}
+	// What Pebble holds in memory is no longer what it believes, and its goroutines panic when they go on with that. So this
+	// one keeps its locks, on which the others then wait: nothing goes on, as if the process had ended here.
+	l.h.freeze.Do(func() { close(l.h.frozen) })
+	select {}
 }
 
 // calledByUs tells whether a call of ours is what runs on this goroutine.

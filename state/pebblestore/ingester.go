@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -44,11 +45,29 @@ func (t *tables) add(key, value []byte) error {
 	return t.w.Set(key, value)
 }
 
-// full tells whether the table has reached its size; then cut ends it.
-func (t *tables) full() bool {
-	return t.w != nil && t.w.Raw().EstimatedSize() >= uint64(t.engine.opts.TableBytes)
+// addAll takes rows as ingester.write has laid them out, and ends tables that have reached their size.
+func (t *tables) addAll(rows []byte) error {
+	for len(rows) > 0 {
+		nk, nv := int(binary.LittleEndian.Uint32(rows)), int(binary.LittleEndian.Uint32(rows[4:]))
+		key, value := rows[rowHead:rowHead+nk], []byte(nil)
+		rows = rows[rowHead+nk:]
+		if nv > 0 {
+			value = rows[: nv-1 : nv-1]
+			rows = rows[nv-1:]
+		}
+		if t.w != nil && t.w.Raw().EstimatedSize() >= uint64(t.engine.opts.TableBytes) {
+			if err := t.cut(); err != nil {
+				return err
+			}
+		}
+		if err := t.add(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
+// cut ends the table.
 func (t *tables) cut() error {
 	if t.w == nil {
 		return nil
@@ -95,23 +114,29 @@ func (e *Engine) ingestRow(key, value []byte) error {
 	})
 }
 
-// ingester builds tables of one store.
+// ingester builds tables of one store. It collects rows and writes many at once, since what writes to the disk may stand
+// still, and has to be watched (D6).
 type ingester struct {
 	store  *store
-	tables tables
+	tables *tables
 	fresh  bool // the store is empty: deletes need not be written
 	key    []byte
 	any    bool
-	err    error // what failed; the next calls return it
+	rows   []byte
+	err    error // what failed; the next calls return it. The tables may still be in use
 	spent  bool
-	n      int
 }
+
+const (
+	rowsBytes = 256 << 10 // how many rows are written at once
+	rowHead   = 8         // length of the key, length of the value + 1, or 0 to delete
+)
 
 func (s *store) Ingester() (state.Ingester, error) {
 	if err := s.check("ingest"); err != nil {
 		return nil, err
 	}
-	in := &ingester{store: s, tables: tables{engine: s.handle.engine}}
+	in := &ingester{store: s, tables: &tables{engine: s.handle.engine}}
 	from, _ := s.bounds(nil, nil)
 	to := makePrefix(s.handle.id, s.made.number+1, 0)
 	err := s.handle.engine.read(&s.handle.id, s.name, "ingest", func() error {
@@ -127,9 +152,6 @@ func (s *store) Ingester() (state.Ingester, error) {
 	}
 	return in, nil
 }
-
-// checkEvery is how many rows are added between two looks at whether the engine is closed or has failed.
-const checkEvery = 1024
 
 func (in *ingester) Add(key, value []byte) error {
 	s := in.store
@@ -149,17 +171,20 @@ func (in *ingester) Add(key, value []byte) error {
 	}
 	in.key = append(in.key[:0], in.key[prev:]...)
 	in.any = true
-	in.n++
 	if value == nil && in.fresh {
 		return nil
 	}
-	if value == nil {
-		return in.write(in.key, nil)
+	n := uint32(0)
+	if value != nil {
+		n = uint32(len(value)) + 1
 	}
-	if len(value) == 0 {
-		value = []byte{}
+	in.rows = binary.LittleEndian.AppendUint32(in.rows, uint32(len(in.key)))
+	in.rows = binary.LittleEndian.AppendUint32(in.rows, n)
+	in.rows = append(append(in.rows, in.key...), value...)
+	if len(in.rows) < rowsBytes {
+		return nil
 	}
-	return in.write(in.key, value)
+	return in.write()
 }
 
 func (in *ingester) usable() error {
@@ -167,36 +192,28 @@ func (in *ingester) usable() error {
 	if in.spent {
 		return fmt.Errorf("task %s: store %q: ingest: ingester %w", s.handle.id, s.name, state.ErrClosed)
 	}
-	if in.err != nil {
-		return in.err
-	}
-	if in.n%checkEvery == 0 {
-		if err := s.check("ingest"); err != nil {
-			return err
-		}
-		return s.handle.engine.open(&s.handle.id, s.name, "ingest")
-	}
-	return nil
+	return in.err
 }
 
-// write adds a row. The disk is written to when a block or a table is full, and may then be slow; only ending a table
-// waits for it, so only that is bounded.
-func (in *ingester) write(key, value []byte) error {
-	s, e := in.store, in.store.handle.engine
-	if in.tables.full() {
-		if in.err = e.bounded(&s.handle.id, s.name, "ingest", in.tables.cut); in.err != nil {
-			return in.err
-		}
+// write writes the rows that were collected.
+func (in *ingester) write() error {
+	s, rows := in.store, in.rows
+	in.err = s.check("ingest")
+	if in.err == nil {
+		in.err = s.handle.engine.bounded(&s.handle.id, s.name, "ingest", func() error { return in.tables.addAll(rows) })
 	}
-	if err := guarded(func() error { return in.tables.add(key, value) }); err != nil {
-		in.err = e.health.broke(&s.handle.id, s.name, "ingest", err)
+	in.rows = in.rows[:0]
+	if in.err != nil {
+		in.rows = nil
 	}
 	return in.err
 }
 
 func (in *ingester) Finish(o state.StoredOffset) error {
-	in.n = 0 // look at the engine
 	if err := in.usable(); err != nil {
+		return err
+	}
+	if err := in.store.check("ingest"); err != nil {
 		return err
 	}
 	s, e := in.store, in.store.handle.engine
@@ -205,10 +222,14 @@ func (in *ingester) Finish(o state.StoredOffset) error {
 	rec.put(value)
 	in.spent = true
 	e.dirty.Store(true)
-	t := in.tables
+	t, rows := in.tables, in.rows
+	in.rows = nil
 	err := e.bounded(&s.handle.id, s.name, "ingest", func() error {
 		// The tables belong to this call: the caller may be gone when it ends.
-		err := t.add(key[:], value)
+		err := t.addAll(rows)
+		if err == nil {
+			err = t.add(key[:], value)
+		}
 		if err == nil {
 			err = t.ingest()
 		}
@@ -227,14 +248,14 @@ func (in *ingester) Finish(o state.StoredOffset) error {
 	return nil
 }
 
+// Abort removes the tables. After an error they may still be in use; then they are removed when the engine is opened.
 func (in *ingester) Abort() {
 	if in.spent {
 		return
 	}
 	in.spent = true
-	if in.store.handle.engine.gate.enter() != nil {
-		return // closed; the tables are removed when the engine is opened
+	if in.err == nil && len(in.tables.paths) > 0 {
+		s := in.store
+		_ = s.handle.engine.bounded(&s.handle.id, s.name, "ingest", func() error { in.tables.abort(); return nil })
 	}
-	defer in.store.handle.engine.gate.leave()
-	_ = guarded(func() error { in.tables.abort(); return nil })
 }

@@ -173,7 +173,8 @@ func (it *iterator) Value() []byte {
 
 func (it *iterator) Err() error { return it.err }
 
-// Close releases the snapshot. On a failed engine it does no harm, and returns nil as what failed has been said.
+// Close releases the snapshot. On a failed engine it returns nil, as what failed has been said, and does not wait: Pebble may
+// be frozen.
 func (it *iterator) Close() error {
 	if it.closed {
 		return nil
@@ -184,9 +185,16 @@ func (it *iterator) Close() error {
 	if err := e.gate.enter(); err != nil {
 		return nil // the engine failed and was closed under the iterator, whose resources went with it
 	}
-	defer e.gate.leave()
-	err := guarded(it.it.Close)
-	if err == nil || it.err != nil || e.health.err.Load() != nil {
+	release := func() error {
+		defer e.gate.leave()
+		return guarded(it.it.Close)
+	}
+	if e.health.err.Load() != nil {
+		go release()
+		return nil
+	}
+	err := release()
+	if err == nil || it.err != nil {
 		return nil
 	}
 	return e.health.broke(&it.store.handle.id, it.store.name, "iterate", err)
