@@ -262,3 +262,29 @@ func TestFreezeFails(t *testing.T) {
 		t.Errorf("engine holds %q", got)
 	}
 }
+
+// TestIteratorOverNestedRollback: an iterator that has looked at a nested unit's change forgets it when that is undone, though
+// other changes take its place in the log.
+func TestIteratorOverNestedRollback(t *testing.T) {
+	p := newPlace(t, nil)
+	s := keyValue(t, p, num{})
+	for i, k := range []string{"a", "b", "c"} {
+		must(t, s.Put(k, int64(i)))
+	}
+	c, err := s.All()
+	must(t, err)
+	point := p.units.Begin()
+	must(t, s.Put("c", 50))
+	if !c.Next() || c.Key() != "a" {
+		t.Fatal(c.Key(), c.Err())
+	}
+	p.units.RollbackTo(point)
+	must(t, s.Put("b", 60))
+	var got []string
+	for k, v := range c.Seq() {
+		got = append(got, fmt.Sprint(k, v))
+	}
+	if want := []string{"b1", "c2"}; !slices.Equal(got, want) || c.Err() != nil {
+		t.Errorf("got %v, %v, want %v", got, c.Err(), want)
+	}
+}
