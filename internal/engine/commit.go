@@ -63,7 +63,7 @@ type inputMark struct{ position, time int64 }
 type changelog struct {
 	out  *Out
 	part *outPart
-	task []*Task
+	task *Task
 	next int64 // offset after the last acknowledged record
 
 	sealed []Sealed // batches of the commit under way that were not sent yet
@@ -96,7 +96,7 @@ func (c *changelog) flush() error {
 func (c *changelog) send(round int64) int {
 	n := len(c.sealed)
 	for i, s := range c.sealed {
-		c.out.cfg.Send(c.part.tp, s, &Sent{TP: c.part.tp, Count: s.Count(), tasks: c.task, log: c, round: round})
+		c.out.cfg.Send(c.part.tp, s, &Sent{TP: c.part.tp, Count: s.Count(), log: c, round: round})
 		c.sealed[i] = nil
 	}
 	c.sealed = c.sealed[:0]
@@ -125,7 +125,7 @@ func (t *Task) openStores() error {
 				to.info.Partitions, t.ID.Partition+1)
 		}
 		tp := record.TopicPartition{Topic: s.Changelog, Partition: t.ID.Partition}
-		t.commit.logs[i] = &changelog{out: t.cfg.Out, task: []*Task{t}, next: s.Next,
+		t.commit.logs[i] = &changelog{out: t.cfg.Out, task: t, next: s.Next,
 			part: &outPart{out: t.cfg.Out, tp: tp, b: t.cfg.Out.builder(tp)}}
 	}
 	return nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/node"
@@ -37,13 +38,26 @@ type Sent struct {
 	epoch int64
 	log   *changelog // that this batch belongs to, nil for outputs
 	round int64      // of the commit that a changelog batch belongs to
-	tasks []*Task
 
 	origins []origin
 	from    int // number of the batch's first record in origins
 }
 
-// Origin returns the input record whose unit wrote record i of the batch.
+// writers returns the tasks that have records in the batch.
+func (s *Sent) writers() (tasks []*Task) {
+	if s.log != nil {
+		return []*Task{s.log.task}
+	}
+	for i, o := range s.origins {
+		last := i == len(s.origins)-1 || s.origins[i+1].start > s.from
+		if o.start < s.from+s.Count && last && !slices.Contains(tasks, o.task) {
+			tasks = append(tasks, o.task)
+		}
+	}
+	return tasks
+}
+
+// origin returns the input record whose unit wrote record i of the batch.
 func (s *Sent) origin(i int) (*Task, record.Coordinates, bool) {
 	return findOrigin(s.origins, s.from+i)
 }
@@ -166,7 +180,7 @@ func (o *Out) FlushOlder(than int64) error {
 	}
 	kept := o.pending[:0]
 	for _, p := range o.pending {
-		if len(p.writers) > 0 && p.since > than {
+		if p.b.Count() > 0 && p.since > than {
 			kept = append(kept, p)
 			continue
 		}
@@ -185,10 +199,10 @@ func (o *Out) FlushAll() error { return o.FlushOlder(1<<63 - 1) }
 
 // flush seals and sends all batches of p.
 func (o *Out) flush(p *outPart) error {
-	if len(p.writers) == 0 {
+	if p.b.Count() == 0 && len(p.full) == 0 {
 		return nil
 	}
-	from := Sent{tasks: append([]*Task(nil), p.writers...), origins: p.origins.list}
+	from := Sent{origins: p.origins.list}
 	p.origins = origins{}
 	for i, b := range p.full {
 		n := b.Count()
@@ -204,8 +218,6 @@ func (o *Out) flush(p *outPart) error {
 		return err
 	}
 	o.dests[o.byName[p.tp.Topic]].sticky++
-	clear(p.writers)
-	p.writers, p.last = p.writers[:0], nil
 	return nil
 }
 
@@ -247,12 +259,3 @@ func (o *Out) settled(epoch int64) bool {
 
 // Unsent tells whether records wait to be handed over.
 func (o *Out) Unsent() bool { return len(o.pending) > 0 }
-
-// forget drops t from the lists of who writes where.
-func (o *Out) forget(t *Task) {
-	for _, p := range o.pending {
-		if p.last == t {
-			p.last = nil
-		}
-	}
-}

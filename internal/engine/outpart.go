@@ -13,16 +13,13 @@ type outPart struct {
 	b    Builder
 	full []Builder
 
-	log     []outMark // of the running unit: log[0] is its start
-	since   int64     // wall time of the oldest record in b
-	writers []*Task   // who has records in b and full
-	last    *Task     // of writers
-	listed  bool      // in out.pending
-	ripe    bool      // in out.ripe
+	log    []outMark // of the running unit: log[0] is its start
+	since  int64     // wall time of the oldest record in b
+	listed bool      // in out.pending
+	ripe   bool      // in out.ripe
 
 	origins             // of what is in b and full
 	before  originsMark // at the start of the running unit
-	joined  bool        // the running unit is the first of its task here
 }
 
 // outMark is a place in an outPart: mark of the builder that was the open one when full had that length.
@@ -52,9 +49,6 @@ func (p *outPart) Undo(mark int) {
 	p.log = p.log[:mark]
 	if mark == 0 {
 		p.origins.undo(p.before)
-		if p.joined {
-			p.writers, p.last = p.writers[:len(p.writers)-1], nil
-		}
 		p.end()
 	}
 }
@@ -66,7 +60,6 @@ func (p *outPart) Release() {
 }
 
 func (p *outPart) end() {
-	p.joined = false
 	p.b.Forget()
 	for _, b := range p.full {
 		b.Forget()
@@ -82,8 +75,8 @@ func (p *outPart) append(t *Task, time int64, key, value []byte, h record.Header
 	if len(p.log) == 0 {
 		t.node.Units.Touch(p)
 		p.log = append(p.log, p.mark())
-		if p.last != t {
-			p.join(t)
+		if p.b.Count() == 0 {
+			p.begin(t.node.WallTime)
 		}
 		p.before = p.origins.mark()
 		p.origins.note(t, p.b.Count())
@@ -95,18 +88,9 @@ func (p *outPart) append(t *Task, time int64, key, value []byte, h record.Header
 	return p.b.Append(time, key, value, h)
 }
 
-// join notes that t writes here, so that it is known who must begin again if the broker refuses a record.
-func (p *outPart) join(t *Task) {
-	p.last = t
-	for _, w := range p.writers {
-		if w == t {
-			return
-		}
-	}
-	if len(p.writers) == 0 {
-		p.since = t.node.WallTime
-	}
-	p.writers, p.joined = append(p.writers, t), true
+// begin notes that p holds records from now on.
+func (p *outPart) begin(now int64) {
+	p.since = now
 	if !p.listed {
 		p.listed = true
 		p.out.pending = append(p.out.pending, p)

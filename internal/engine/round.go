@@ -210,7 +210,7 @@ func (w *Worker) acked(ev Acked) {
 		w.Out.acked(s)
 	}
 	switch {
-	case ev.Err != nil && !w.ownsAny(s.tasks):
+	case ev.Err != nil && !w.ownsAny(s.writers()):
 		// Of tasks that are gone.
 	case ev.Err == nil && s.log != nil:
 		s.log.next = max(s.log.next, ev.Base+int64(s.Count))
@@ -248,7 +248,7 @@ func (w *Worker) refused(s *Sent, ev Acked) {
 		}
 		t.marked[at] = cmpErr(r.Err, ev.Err)
 	}
-	for _, t := range s.tasks {
+	for _, t := range s.writers() {
 		o := w.find(t.ID)
 		if o == nil || o.Task != t {
 			continue

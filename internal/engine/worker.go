@@ -345,7 +345,6 @@ func (w *Worker) remove(o *owned) {
 			delete(w.byTP, tp)
 		}
 	}
-	w.Out.forget(o.Task)
 	w.gone.Add(o.Counts)
 	w.gone.Retrying = 0
 	if err := o.Close(); err != nil {
