@@ -132,6 +132,7 @@ type coreMember struct {
 	sends   map[record.TopicPartition][]Send // on their way, in order
 	fetches map[record.TopicPartition]*coreFetch
 	commits []CommitOffsets
+	mail    []Delivered // fetched, not delivered yet
 }
 
 type coreFetch struct {
@@ -344,6 +345,15 @@ func (w *coreWorld) act() {
 	}
 }
 
+// deliver brings what was fetched to the worker.
+func (m *coreMember) deliver() {
+	for len(m.mail) > 0 {
+		ev := m.mail[0]
+		m.mail = m.mail[1:]
+		m.step(ev)
+	}
+}
+
 func (m *coreMember) fetch() {
 	w := m.world
 	for _, p := range w.rng.Perm(corePartitions) {
@@ -359,7 +369,11 @@ func (m *coreMember) fetch() {
 			batches = []Batch{NewRecords(log[f.at:f.at+n], f.at+n)}
 			f.at += n
 		}
-		m.step(Delivered{TP: tp, Generation: f.generation, Batches: batches, Next: f.at, End: int64(len(log))})
+		// A delivery may be on its way while the task is taken back or away.
+		m.mail = append(m.mail, Delivered{TP: tp, Generation: f.generation, Batches: batches, Next: f.at, End: int64(len(log))})
+		if w.rng.IntN(4) > 0 {
+			m.deliver()
+		}
 		return
 	}
 }

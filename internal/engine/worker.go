@@ -36,6 +36,7 @@ type Worker struct {
 
 	round      round
 	rounds     int64
+	fetches    int64
 	lastCommit int64
 	wanted     []int64 // numbers of Requests that the next commit answers
 	releases   []Release
@@ -168,8 +169,7 @@ func (w *Worker) addInput(ev AddInput) {
 	}
 	w.byTP[ev.TP] = o
 	if o.state == taskRunning {
-		o.generation[ev.TP]++
-		w.do(Fetch{ev.TP, 0, o.generation[ev.TP]})
+		w.do(Fetch{ev.TP, 0, w.generation(o, ev.TP)})
 	}
 }
 
@@ -200,12 +200,19 @@ func (w *Worker) restored(now int64, ev Restored) {
 	w.fetch(o)
 }
 
+// generation numbers a new Fetch of a partition. No two have the same number, also of tasks that come back: a delivery that
+// was on its way to the one must not reach the other.
+func (w *Worker) generation(o *owned, tp record.TopicPartition) int64 {
+	w.fetches++
+	o.generation[tp] = w.fetches
+	return w.fetches
+}
+
 // fetch begins to read the inputs of a task at their positions.
 func (w *Worker) fetch(o *owned) {
 	for _, p := range o.inputs {
-		o.generation[p.tp]++
 		p.paused = false
-		w.do(Fetch{p.tp, p.position, o.generation[p.tp]})
+		w.do(Fetch{p.tp, p.position, w.generation(o, p.tp)})
 	}
 }
 
