@@ -23,6 +23,7 @@ type WorkerSnapshot struct {
 	Commits    int64
 	CommitFail int64
 	CommitTime time.Duration // of all commits, from draining to the group's confirmation
+	Step       string        // of the commit under way
 	Stale      bool
 }
 
@@ -57,11 +58,14 @@ type StoreSnapshot struct {
 	DirtyBytes int
 }
 
+// roundNames are the steps of a commit, by roundStage.
+var roundNames = [...]string{roundIdle: "none", roundAcks: "outputs", roundLogs: "changelog", roundOffsets: "offsets"}
+
 var taskStates = [...]string{"restoring", "running", "releasing"}
 
 // Snapshot describes the worker. It is called on the goroutine that drives it.
 func (w *Worker) Snapshot() WorkerSnapshot {
-	s := WorkerSnapshot{Gone: w.gone, Commits: w.commits, CommitFail: w.commitFails,
+	s := WorkerSnapshot{Step: roundNames[w.round.stage], Gone: w.gone, Commits: w.commits, CommitFail: w.commitFails,
 		CommitTime: time.Duration(w.commitTime) * time.Millisecond}
 	for _, o := range w.tasks {
 		t := TaskSnapshot{ID: o.ID, State: taskStates[o.state], Counts: o.Counts}
