@@ -24,6 +24,10 @@
 //	K10 A [Producer] appends each batch at most once, and in the order of Send per partition, over every retry, lost
 //	    answer and moved leader (the rules S1 to S6 are the sequencer's, a pure machine). A batch that is not
 //	    acknowledged as appended says whether it may be in the log.
+//	K11 A [Fetcher] delivers each partition's records once, in order, from the offset it was given, over moved leaders
+//	    and lost answers (the rules M1 to M6 are those of its machine). Nothing of a partition is delivered after
+//	    Remove has returned; a resumed partition waits for no long poll. What stops a partition is told after its
+//	    data, typed: [OffsetOutOfRangeError], confirmed by the current leader, [CorruptError], [FetchError].
 //
 // # What it does not do
 //
