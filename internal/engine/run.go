@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/oxbow-streams/oxbow/dlq"
+	"github.com/oxbow-streams/oxbow/internal/node"
 )
 
 // Run works on what is ready, for at most limit records, at wall time now (ms). It returns how many records came to their
@@ -190,7 +191,8 @@ func (t *Task) readTime(p *input) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			p.headErr = panicFailure(r, dlq.StageTimestamp, t.node.At)
+			p.headErr = panicFailure(r, t.node.Doing.Stage(dlq.StageTimestamp), t.node.At)
+			t.node.Doing = node.DoingFunction
 			p.headTime, p.hasTime = math.MinInt64, true
 		}
 	}()

@@ -377,6 +377,7 @@ func BenchmarkTaskPerRecord(b *testing.B) {
 
 type nullSource struct{}
 
+func (nullSource) Origin(*record.Raw) []byte                  { return nil }
 func (nullSource) Time(r *record.Raw, _ int64) (int64, error) { return r.Time, nil }
 func (nullSource) Process(r *record.Raw, _ int64) error       { return nil }
 

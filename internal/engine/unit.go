@@ -79,7 +79,7 @@ func (t *Task) passed(p *input) {
 // failed undoes the running unit and does what its policy says. The error it returns stops the task.
 func (t *Task) failed(err error, now int64) error {
 	t.node.Units.Rollback()
-	t.partial = 0
+	t.partial, t.node.Doing = 0, node.DoingFunction
 	f := (*dlq.Failure)(nil)
 	if !errors.As(err, &f) || t.unit.kind == unitNone {
 		return t.wrap(err)
@@ -166,7 +166,7 @@ func (t *Task) inputOf() node.Input {
 	case unitRecord:
 		p := t.unit.input
 		return node.Input{Coordinates: record.Coordinates{TopicPartition: p.tp, Offset: p.head.Offset}, Raw: *p.head,
-			Origin: t.node.Input.Origin}
+			Origin: p.src.Origin(p.head)}
 	case unitRow:
 		return rowInput(t.unit.drain.Row())
 	}
@@ -235,7 +235,7 @@ func (t *Task) panicked(p any) error {
 	if t.unit.kind == unitPunctuation {
 		stage = dlq.StagePunctuate
 	}
-	return panicFailure(p, stage, t.node.At)
+	return panicFailure(p, t.node.Doing.Stage(stage), t.node.At)
 }
 
 func panicFailure(p any, stage dlq.Stage, at *node.Info) error {

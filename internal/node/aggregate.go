@@ -24,6 +24,7 @@ func Aggregate[K, V, A any](t *Task, at *Info, step Step[K, V, A], store *state.
 			at.Stats.Dropped[dropOf(r.NullKey)]++
 			return nil
 		}
+		t.At, t.Doing = at, DoingState
 		e, err := store.Find(r.Key)
 		if err != nil {
 			return t.stateError(at, err)
@@ -35,7 +36,7 @@ func Aggregate[K, V, A any](t *Task, at *Info, step Step[K, V, A], store *state.
 		if !had || ts < r.Time {
 			ts = r.Time
 		}
-		t.At = at
+		t.Doing = DoingFunction
 		now, err := step(r.Key, r.Value, record.OptOf(old, had))
 		if err != nil {
 			return t.userError(at, err)
@@ -123,6 +124,7 @@ func AggregateTable[K, V, A any](t *Task, at *Info, add, sub Step[K, V, A], stor
 		if r.NullKey {
 			return t.Fail(dlq.StageProcess, at, errors.New("a change of a group has a null key"))
 		}
+		t.At, t.Doing = at, DoingState
 		e, err := store.Find(r.Key)
 		if err != nil {
 			return t.stateError(at, err)
@@ -132,7 +134,7 @@ func AggregateTable[K, V, A any](t *Task, at *Info, add, sub Step[K, V, A], stor
 			return t.stateError(at, err)
 		}
 		now := record.OptOf(v, had)
-		t.At = at
+		t.Doing = DoingFunction
 		time := r.Time
 		if gone, ok := r.Value.Old.Get(); ok && had {
 			time = max(time, ts)

@@ -42,6 +42,7 @@ func (o *Emitter[K, V]) Describes(keys serde.Serde[K], values serde.Serde[V]) *E
 
 // put stores a row and sends the change on. stored is the row's timestamp, time that of the record.
 func (o *Emitter[K, V]) put(e state.Entry, k K, now record.Opt[V], stored, time int64, h record.Headers) error {
+	o.task.At, o.task.Doing = o.at, DoingState
 	var old record.Opt[V]
 	if o.buffered || o.sendOld {
 		// Read again, not taken from the caller: its function may have changed what it was given.
@@ -67,6 +68,7 @@ func (o *Emitter[K, V]) put(e state.Entry, k K, now record.Opt[V], stored, time 
 	} else if err := o.store.Set(e, v, stored); err != nil {
 		return o.task.stateError(o.at, err)
 	}
+	o.task.Doing = DoingFunction
 	if o.buffered {
 		return nil
 	}

@@ -18,7 +18,9 @@ type Getter[K, V any] func(k K) (Row[V], error)
 // StoreGetter reads a materialised table.
 func StoreGetter[K, V any](t *Task, at *Info, store *state.Table[K, V]) Getter[K, V] {
 	return func(k K) (Row[V], error) {
+		t.At, t.Doing = at, DoingState
 		v, ts, ok, err := store.Get(k)
+		t.Doing = DoingFunction
 		return Row[V]{v, ts, ok}, t.stateError(at, err)
 	}
 }

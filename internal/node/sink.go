@@ -72,18 +72,21 @@ func (e *encoder[K, V]) send(r *Rec[K, V], topic string, d Dest) (err error) {
 	t.At = e.at
 	e.at.Stats.In++
 	var k, v []byte
+	t.Doing = DoingEncodeKey
 	if !r.NullKey && (e.isNullKey == nil || !e.isNullKey(r.Key)) {
 		if e.kbuf, err = e.key.Append(e.kbuf[:0], r.Key); err != nil {
 			return t.fail(&dlq.Failure{Stage: dlq.StageSerializeKey, Node: e.at.Name, Topic: topic, Err: err})
 		}
 		k = notNil(e.kbuf)
 	}
+	t.Doing = DoingEncodeValue
 	if !r.Null && (e.isNull == nil || !e.isNull(r.Value)) {
 		if e.vbuf, err = e.value.Append(e.vbuf[:0], r.Value); err != nil {
 			return t.fail(&dlq.Failure{Stage: dlq.StageSerializeValue, Node: e.at.Name, Topic: topic, Err: err})
 		}
 		v = notNil(e.vbuf)
 	}
+	t.Doing = DoingFunction
 	p := ByKey
 	if e.partition != nil {
 		p = e.partition(r, t.Out.Partitions(d))

@@ -15,6 +15,8 @@ type Source interface {
 	Time(r *record.Raw, partitionTime int64) (int64, error)
 	// Process decodes the record and sends it through the nodes. time is what Time returned.
 	Process(r *record.Raw, time int64) error
+	// Origin returns the coordinates of the user's input behind a record of a repartition topic, nil for other topics.
+	Origin(r *record.Raw) []byte
 }
 
 // Extract finds the timestamp of a record. rec is the decoded record with its own timestamp; partitionTime is −1 for none.
@@ -61,10 +63,12 @@ func (s *source[K, V]) Time(r *record.Raw, partitionTime int64) (int64, error) {
 			return 0, err
 		}
 		s.rec.Time = r.Time
+		s.task.Doing = DoingTimestamp
 		var err error
 		if time, err = s.extract(&s.rec, partitionTime); err != nil {
 			return 0, &dlq.Failure{Stage: dlq.StageTimestamp, Node: s.at.Name, Err: err}
 		}
+		s.task.Doing = DoingFunction
 	}
 	if time < 0 {
 		return 0, &dlq.Failure{Stage: dlq.StageTimestamp, Node: s.at.Name,
@@ -87,8 +91,17 @@ func (s *source[K, V]) Process(r *record.Raw, time int64) error {
 	return s.next(&s.rec)
 }
 
+func (s *source[K, V]) Origin(r *record.Raw) []byte {
+	if !s.repartition {
+		return nil
+	}
+	_, origin := cutOrigin(r.Headers)
+	return origin
+}
+
 func (s *source[K, V]) decode(r *record.Raw) (err error) {
 	rec := &s.rec
+	s.task.Doing = DoingDecodeKey
 	if r.Key == nil {
 		var zero K
 		rec.Key, rec.NullKey = zero, !s.seesNone
@@ -97,6 +110,7 @@ func (s *source[K, V]) decode(r *record.Raw) (err error) {
 	} else {
 		rec.NullKey = false
 	}
+	s.task.Doing = DoingDecodeValue
 	if r.Value == nil {
 		var zero V
 		rec.Value, rec.Null = zero, !s.seesNull
@@ -106,5 +120,6 @@ func (s *source[K, V]) decode(r *record.Raw) (err error) {
 		rec.Null = false
 	}
 	rec.Headers = r.Headers
+	s.task.Doing = DoingFunction
 	return nil
 }

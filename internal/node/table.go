@@ -20,6 +20,7 @@ func TableSource[K, V any](t *Task, at *Info, store *state.Table[K, V], out *Emi
 		if store == nil {
 			return out.send(r.Key, Change[V]{New: record.OptOf(r.Value, !r.Null)}, r.Time, r.Headers)
 		}
+		t.At, t.Doing = at, DoingState
 		e, err := store.Find(r.Key)
 		if err != nil {
 			return t.stateError(at, err)
@@ -50,12 +51,14 @@ func FilterTable[K, V any](t *Task, at *Info, keep func(K, V) (bool, error), sto
 			return t.userError(at, err)
 		}
 		if store != nil {
+			t.At, t.Doing = at, DoingState
 			e, err := store.Find(r.Key)
 			if err != nil {
 				return t.stateError(at, err)
 			}
 			if out.sendOld && !now.IsSome() {
 				if _, _, had, err := store.Value(e); err != nil || !had {
+					t.Doing = DoingFunction
 					return t.stateError(at, err)
 				}
 			}
@@ -106,6 +109,7 @@ func transformTable[K, V, V2 any](t *Task, at *Info, f func(K, record.Opt[V]) (r
 			return t.userError(at, err)
 		}
 		if store != nil {
+			t.At, t.Doing = at, DoingState
 			e, err := store.Find(r.Key)
 			if err != nil {
 				return t.stateError(at, err)

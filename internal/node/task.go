@@ -21,6 +21,8 @@ type Task struct {
 	Input Input
 	// At is the node whose user function runs, or ran last (N6).
 	At *Info
+	// Doing is what At is doing beside its user function, so that a panic in a serde has its stage.
+	Doing Doing
 	// StreamTime is the largest timestamp of the records picked so far, −1 before the first. It is not undone with a unit.
 	StreamTime int64
 	// WallTime is the wall clock in ms, read once per batch.
@@ -38,6 +40,26 @@ type Task struct {
 	Timers Timers
 }
 
+// Doing is a part of a node's work in which code of the user runs that is not its function.
+type Doing uint8
+
+// The parts. The zero Doing is the function.
+const (
+	DoingFunction Doing = iota
+	DoingTimestamp
+	DoingDecodeKey
+	DoingDecodeValue
+	DoingEncodeKey
+	DoingEncodeValue
+	DoingState
+)
+
+// Stage is the stage of a failure there, function being that of the function.
+func (d Doing) Stage(function dlq.Stage) dlq.Stage {
+	return [...]dlq.Stage{function, dlq.StageTimestamp, dlq.StageDeserializeKey, dlq.StageDeserializeValue,
+		dlq.StageSerializeKey, dlq.StageSerializeValue, dlq.StageState}[d]
+}
+
 // Input names the record in work and holds it as it was fetched.
 type Input struct {
 	record.Coordinates
@@ -51,6 +73,7 @@ func (t *Task) Fail(stage dlq.Stage, at *Info, err error) error {
 }
 
 func (t *Task) fail(f *dlq.Failure) error {
+	t.Doing = DoingFunction
 	if t.Partial != nil {
 		return t.Partial(f)
 	}

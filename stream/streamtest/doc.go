@@ -12,7 +12,7 @@
 // # Guarantees
 //
 //	D1  Every topic has one partition. An input is processed to its end, through repartition topics too, and committed,
-//	    before Pipe returns: rows that wait in emission buffers are in the outputs.
+//	    before Pipe returns: rows that wait in emission buffers are in the outputs. [Driver.PipeBatch] commits per batch.
 //	D2  Time is the test's: timestamps are what Pipe is told, or the driver's clock, which only [Driver.Advance] moves.
 //	D3  What fails goes where its policy says; by default to [Driver.DeadLetters]. A policy that fails, or trouble of the
 //	    engine, is the error of the call that met it, and ends the driver.

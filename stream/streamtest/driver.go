@@ -36,6 +36,7 @@ type Driver struct {
 
 	topics map[string]*topic
 	queue  []delivery
+	most   int // records that a task does before the next commit, and that are delivered at once
 	gens   map[record.TopicPartition]int64
 	group  map[record.TopicPartition]engine.Offset
 }
@@ -46,9 +47,10 @@ type topic struct {
 	read int
 }
 
+// delivery is what a task is given at once: records of one partition.
 type delivery struct {
-	tp  record.TopicPartition
-	rec record.Raw
+	tp   record.TopicPartition
+	recs []record.Raw
 }
 
 // Option changes a driver.
@@ -131,6 +133,7 @@ func Open(b *stream.Builder, opts ...Option) (*Driver, error) {
 // begin makes the tasks and brings them to their committed offsets.
 func (d *Driver) begin() error {
 	d.gens = map[record.TopicPartition]int64{}
+	d.queue, d.most = nil, 1
 	d.shop = &engine.Workshop{Topology: d.topo, Engine: d.opts.engine, Memory: d.opts.engine}
 	d.worker = engine.NewWorker(engine.WorkerConfig{CommitInterval: 1 << 50, InboxBytes: 1 << 40,
 		Out: engine.OutConfig{BatchBytes: 1 << 20, UnitBytes: 64 << 20, Topic: d.info,
@@ -161,8 +164,11 @@ func (d *Driver) begin() error {
 		d.step(engine.AddTask{Task: t})
 		d.step(engine.Restored{ID: id})
 		for _, tp := range inputs { // no input holds more than the task has seen
-			end := int64(len(d.topic(tp.Topic).log))
-			d.step(engine.Delivered{TP: tp, Generation: d.gens[tp], Next: d.group[tp].At, End: end})
+			at, log := d.group[tp].At, d.topic(tp.Topic).log
+			d.step(engine.Delivered{TP: tp, Generation: d.gens[tp], Next: at, End: int64(len(log))})
+			for _, r := range log[at:] { // what waited for a retry
+				d.deliverLater(tp, r)
+			}
 		}
 	}
 	return d.settle()
@@ -184,6 +190,24 @@ func (d *Driver) topic(name string) *topic {
 func (d *Driver) pipe(name string, r record.Raw) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.feed(name, []record.Raw{r})
+}
+
+// PipeBatch processes records of one topic that arrive as one batch, and what they send to internal topics in batches too. The
+// program commits when all of a batch are done, so that tables whose updates are deduped send one for each key.
+func (d *Driver) PipeBatch(topic string, records []RawRecord) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var raw []record.Raw
+	for _, r := range records {
+		raw = append(raw, record.Raw{Key: r.Key, Value: r.Value, Headers: r.Headers, Time: r.Time.UnixMilli()})
+	}
+	d.most = max(len(raw), 1)
+	defer func() { d.most = 1 }()
+	return d.feed(topic, raw)
+}
+
+func (d *Driver) feed(name string, records []record.Raw) error {
 	if err := d.usable(); err != nil {
 		return err
 	}
@@ -191,8 +215,10 @@ func (d *Driver) pipe(name string, r record.Raw) error {
 	if src == nil {
 		return fmt.Errorf("%s: no source of the program reads this topic", name)
 	}
-	d.append(record.TopicPartition{Topic: name}, r)
-	d.topics[name].read = len(d.topics[name].log) // an input is not an output, unless the program writes to it too
+	for _, r := range records {
+		d.append(record.TopicPartition{Topic: name}, r)
+	}
+	d.topic(name).read = len(d.topic(name).log) // an input is not an output, unless the program writes to it too
 	return d.settle()
 }
 
@@ -212,11 +238,20 @@ func (d *Driver) append(tp record.TopicPartition, r record.Raw) {
 	r.Offset = int64(len(t.log))
 	t.log = append(t.log, r)
 	if d.topo.Source(tp.Topic) != nil {
-		d.queue = append(d.queue, delivery{tp, r})
+		d.deliverLater(tp, r)
 	}
 }
 
-// settle runs the program until nothing is left to do, with a commit after each record.
+// deliverLater queues a record behind the others, in the batch of the last one if that may hold more.
+func (d *Driver) deliverLater(tp record.TopicPartition, r record.Raw) {
+	if n := len(d.queue); n > 0 && d.queue[n-1].tp == tp && len(d.queue[n-1].recs) < d.most {
+		d.queue[n-1].recs = append(d.queue[n-1].recs, r)
+		return
+	}
+	d.queue = append(d.queue, delivery{tp, []record.Raw{r}})
+}
+
+// settle runs the program until nothing is left to do, with a commit after each record or batch.
 func (d *Driver) settle() error {
 	for d.err == nil {
 		if len(d.queue) > 0 {
@@ -225,7 +260,7 @@ func (d *Driver) settle() error {
 			d.deliver(next)
 		}
 		for {
-			done, _ := d.worker.Work(d.now, 1)
+			done, _ := d.worker.Work(d.now, d.most)
 			d.obey()
 			d.number++
 			d.step(engine.Request{Number: d.number})
@@ -242,9 +277,9 @@ func (d *Driver) settle() error {
 
 func (d *Driver) deliver(x delivery) {
 	d.assign(x.tp)
-	batch := engine.NewRecords([]record.Raw{x.rec}, x.rec.Offset+1)
-	d.step(engine.Delivered{TP: x.tp, Generation: d.gens[x.tp], Batches: []engine.Batch{batch}, Next: x.rec.Offset + 1,
-		End: x.rec.Offset + 1})
+	next := x.recs[len(x.recs)-1].Offset + 1
+	batch := engine.NewRecords(x.recs, next)
+	d.step(engine.Delivered{TP: x.tp, Generation: d.gens[x.tp], Batches: []engine.Batch{batch}, Next: next, End: next})
 }
 
 // assign gives a topic that a pattern matches to the task that reads it.
