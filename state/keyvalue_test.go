@@ -93,13 +93,25 @@ func TestNothingForWhatWasNeverThere(t *testing.T) {
 	tab := table(t, p, num{})
 	e, err := tab.Find("k")
 	must(t, err)
-	must(t, tab.Set(e, 1, 1))
-	p.units.Commit()
-	must(t, tab.Delete(e, 2))
-	p.units.Commit()
-	p.commit(t, tab)
-	if len(p.log.recs) != 0 || len(p.rows(t)) != 0 {
-		t.Errorf("changelog %v, engine %v", p.log.recs, p.rows(t))
+	for _, when := range []string{"new", "committed and deleted before"} {
+		must(t, tab.Set(e, 1, 1))
+		p.units.Commit()
+		must(t, tab.Delete(e, 2))
+		p.units.Commit()
+		p.log.recs = nil
+		p.commit(t, tab)
+		if len(p.log.recs) != 0 || len(p.rows(t)) != 0 {
+			t.Errorf("%s: changelog %v, engine %v", when, p.log.recs, p.rows(t))
+		}
+		must(t, tab.Set(e, 1, 3))
+		p.units.Commit()
+		p.commit(t, tab)
+		must(t, tab.Delete(e, 4))
+		p.units.Commit()
+		p.commit(t, tab)
+		if n := len(p.log.recs); n != 2 || p.log.recs[1].Value != nil {
+			t.Errorf("%s: changelog %v, want a value and a tombstone", when, p.log.recs)
+		}
 	}
 }
 
