@@ -251,12 +251,33 @@ func (a *App) commit(r *runner, offsets map[record.TopicPartition]Offset) {
 		to[tp] = kafka.Offset{At: o.At, Metadata: o.Metadata}
 	}
 	a.spawn(func() {
-		err := a.group.Commit(a.ioCtx, to)
+		err := a.commitThroughRebalance(to)
 		if err != nil {
 			a.log.Warn("offsets were not committed", "worker", r.id, "err", err)
 		}
 		r.box.post(OffsetsDone{err})
 	})
+}
+
+const (
+	rebalanceInProgress = kafka.Code(27)
+	rebalancePause      = 20 * time.Millisecond
+)
+
+// commitThroughRebalance commits offsets. Between JoinGroup and SyncGroup no commit is accepted; what we own then stays ours
+// until we give it up, so the commit waits: a member that stops in the middle of a rebalance makes no duplicates.
+func (a *App) commitThroughRebalance(offsets map[record.TopicPartition]kafka.Offset) error {
+	for {
+		err := a.group.Commit(a.ioCtx, offsets)
+		if !errors.Is(err, rebalanceInProgress) {
+			return err
+		}
+		select {
+		case <-a.ioCtx.Done():
+			return err
+		case <-time.After(rebalancePause):
+		}
+	}
 }
 
 // watch looks for workers that are stuck in a user's function.
