@@ -12,10 +12,10 @@ import (
 	"github.com/oxbow-streams/oxbow/internal/record"
 )
 
-// TestFetchCore runs the fetch machine against a modelled cluster under a seeded scheduler: any event that may come
+// TestCoreFetch runs the fetch machine against a modelled cluster under a seeded scheduler: any event that may come
 // next does so, in any order. Checked on every step are M1 to M6 and the promise of the receiver: every record from the
 // position on, once, in order, whatever happened on the way.
-func TestFetchCore(t *testing.T) {
+func TestCoreFetch(t *testing.T) {
 	t.Parallel()
 	seeds := 400
 	if testing.Short() {

@@ -431,7 +431,7 @@ func seedsOf(t *testing.T, def int) (first uint64, n int) {
 	return 1, def
 }
 
-func TestGroupCore(t *testing.T) {
+func TestCoreGroup(t *testing.T) {
 	first, n := seedsOf(t, 60)
 	faults := map[string]int{}
 	generations := 0
