@@ -46,7 +46,7 @@ func (b *topicBook) lookup(name string) (TopicInfo, error) {
 
 // learn asks the cluster about topics that must exist. A configuration that cannot be read is not checked against.
 func (b *topicBook) learn(ctx context.Context, names []string) error {
-	found, err := b.client.Topics(ctx, names...)
+	found, err := b.ask(ctx, names...)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (b *topicBook) external(ctx context.Context, cfg *AppConfig) (map[string]in
 	if patterns {
 		names = nil // all of the cluster
 	}
-	found, err := b.client.Topics(ctx, names...)
+	found, err := b.ask(ctx, names...)
 	if err != nil {
 		return nil, fmt.Errorf("source topics: %w", err)
 	}
@@ -241,7 +241,7 @@ func (b *topicBook) create(ctx context.Context, wanted []kafka.NewTopic) error {
 	for i, t := range wanted {
 		names[i] = t.Name
 	}
-	found, err := b.client.Topics(ctx, names...)
+	found, err := b.ask(ctx, names...)
 	if err != nil {
 		return fmt.Errorf("internal topics: %w", err)
 	}
