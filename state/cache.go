@@ -16,6 +16,7 @@ type cache[X any] struct {
 	seed  maphash.Seed
 	index index
 	used  int // slots in use
+	loads int64
 
 	chunks []*chunk[X]
 	next   uint32   // slots from here have never been used
@@ -101,6 +102,7 @@ const loadRoom = 64 << 10
 
 // fill loads the value of an unknown slot.
 func (c *cache[X]) fill(i uint32, key []byte) error {
+	c.loads++
 	b, ok, err := c.hooks.load(c.scratch[:0], key)
 	if err != nil {
 		return err

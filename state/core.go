@@ -42,6 +42,7 @@ type untyped interface {
 	close()
 	dirtyBytes() int64
 	noted() int
+	stats() StoreStats
 }
 
 func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], stamp bool) error {

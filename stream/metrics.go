@@ -37,7 +37,13 @@ func (m metricsOf) Metrics() *metrics.Snapshot {
 	for _, state := range []string{"restoring", "running", "releasing"} {
 		s.Add(metrics.Tasks, 0, state)
 	}
+	addEngine(s, shot)
+	letters := m.a.cfg.DeadLetterTopic
 	for _, w := range shot.Workers {
+		addTally(s, &w.Tally, letters)
+		for phase, d := range w.Phases {
+			s.Add(metrics.WorkerTime, d.Seconds(), strconv.Itoa(w.ID), phase)
+		}
 		s.Add(metrics.Commits, float64(w.Commits), "ok")
 		s.Add(metrics.Commits, float64(w.CommitFail), "failed")
 		for _, t := range w.Tasks {
@@ -60,15 +66,78 @@ func addTask(s *metrics.Snapshot, t engine.TaskSnapshot) {
 		}
 	}
 	for _, n := range t.Nodes {
-		s.Add(metrics.NodeRecords, float64(n.Stats.In), n.Name)
-		for reason, count := range n.Stats.Dropped {
-			if count > 0 {
-				s.Add(metrics.RecordsDropped, float64(count), n.Name, dropReasons[reason])
-			}
-		}
+		addNode(s, n.Name, n.Stats)
 	}
 	for _, st := range t.Stores {
 		s.Add(metrics.StoreDirtyBytes, float64(st.DirtyBytes), st.Name)
+		s.Add(metrics.StoreEntries, float64(st.Entries), st.Name)
+		s.Add(metrics.CacheMisses, float64(st.Loads), st.Name)
+	}
+}
+
+func addNode(s *metrics.Snapshot, name string, stats node.Stats) {
+	s.Add(metrics.NodeRecords, float64(stats.In), name)
+	for reason, count := range stats.Dropped {
+		if count > 0 {
+			s.Add(metrics.RecordsDropped, float64(count), name, dropReasons[reason])
+		}
+	}
+}
+
+// addTally adds what a worker's tasks have counted; letters is the topic of dead letters.
+func addTally(s *metrics.Snapshot, y *engine.Tally, letters string) {
+	for tp, n := range y.Inputs {
+		partition := strconv.Itoa(int(tp.Partition))
+		s.Add(metrics.SourceRecords, float64(n.Records), tp.Topic, partition)
+		s.Add(metrics.SourceBytes, float64(n.Bytes), tp.Topic, partition)
+	}
+	for topic, n := range y.Outputs {
+		s.Add(metrics.SinkRecords, float64(n.Records), topic)
+		s.Add(metrics.SinkBytes, float64(n.Bytes), topic)
+	}
+	for topic, h := range y.Latency {
+		s.AddHistogram(metrics.E2ELatency, h, topic)
+	}
+	s.AddHistogram(metrics.RecordLateness, y.Lateness)
+	s.AddHistogram(metrics.CommitSeconds, y.Commit)
+	for k, n := range y.Errors {
+		s.Add(metrics.Errors, float64(n), k.Stage, k.Node, k.Class, k.Action)
+	}
+	for name, n := range y.Retries {
+		s.Add(metrics.Retries, float64(n), name)
+	}
+	for k, n := range y.Letters {
+		s.Add(metrics.DLQRecords, float64(n), letters, k.Node, k.Stage)
+	}
+	if letters != "" {
+		s.Add(metrics.DLQBytes, float64(y.LetterBytes), letters)
+	}
+	for name, stats := range y.Nodes {
+		addNode(s, name, stats)
+	}
+	for store, n := range y.Loads {
+		s.Add(metrics.CacheMisses, float64(n), store)
+	}
+}
+
+// addEngine adds what belongs to no worker: restores, what is on disk, when a unit failed last.
+func addEngine(s *metrics.Snapshot, shot engine.Snapshot) {
+	last := int64(0)
+	for _, w := range shot.Workers {
+		last = max(last, w.Tally.LastError)
+	}
+	s.Add(metrics.LastError, float64(last)/1000)
+	for _, r := range shot.Restores {
+		s.Add(metrics.RestoreRecords, float64(r.Records), r.Store)
+		for partition, left := range r.Remaining {
+			s.Add(metrics.RestoreRemaining, float64(left), r.Store, strconv.Itoa(int(partition)))
+		}
+	}
+	if e := shot.Engine; e != nil {
+		s.Add(metrics.EngineDiskBytes, float64(e.DiskBytes))
+		s.Add(metrics.EngineMemtableBytes, float64(e.MemtableBytes))
+		s.Add(metrics.EngineCompactionDebt, float64(e.CompactionDebt))
+		s.Add(metrics.EngineIngestedTables, float64(e.IngestedTables))
 	}
 }
 

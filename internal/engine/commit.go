@@ -67,6 +67,7 @@ type changelog struct {
 	next int64 // offset after the last acknowledged record
 
 	sealed []Sealed // batches of the commit under way that were not sent yet
+	sizes  []int    // of the batches in sealed
 }
 
 // Append implements Changelog.
@@ -84,11 +85,12 @@ func (c *changelog) flush() error {
 	if c.part.b.Count() == 0 {
 		return nil
 	}
+	size := c.part.b.Len()
 	s, err := c.part.b.Seal()
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.part.tp, err)
 	}
-	c.sealed = append(c.sealed, s)
+	c.sealed, c.sizes = append(c.sealed, s), append(c.sizes, size)
 	return nil
 }
 
@@ -96,17 +98,17 @@ func (c *changelog) flush() error {
 func (c *changelog) send(round int64) int {
 	n := len(c.sealed)
 	for i, s := range c.sealed {
-		c.out.cfg.Send(c.part.tp, s, &Sent{TP: c.part.tp, Count: s.Count(), log: c, round: round})
+		c.out.cfg.Send(c.part.tp, s, &Sent{TP: c.part.tp, Count: s.Count(), Bytes: c.sizes[i], log: c, round: round})
 		c.sealed[i] = nil
 	}
-	c.sealed = c.sealed[:0]
+	c.sealed, c.sizes = c.sealed[:0], c.sizes[:0]
 	return n
 }
 
 // drop forgets what was not sent.
 func (c *changelog) drop() {
 	c.part.b.Reset()
-	c.sealed = nil
+	c.sealed, c.sizes = nil, nil
 }
 
 func (t *Task) openStores() error {

@@ -32,6 +32,7 @@ type input struct {
 	frozen    inputMark // what the commit under way includes
 	applied   inputMark // what the state in the engine includes
 	idleSince int64     // wall time at which the inbox was found empty, −1: it was not
+	ran, used int64     // records and bytes of batches since the last tally
 	paused    bool
 	touched   bool // records were consumed, or gaps passed, since the last commit
 }
@@ -83,7 +84,9 @@ func (p *input) fill() (bool, error) {
 // close ends the open batch.
 func (p *input) close() {
 	b := p.batches[0]
-	p.bytes -= b.Size()
+	size := b.Size()
+	p.bytes -= size
+	p.used += int64(size)
 	if next := b.NextOffset(); next > p.position {
 		p.position, p.touched = next, true
 	}

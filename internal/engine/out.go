@@ -35,6 +35,7 @@ type OutConfig struct {
 type Sent struct {
 	TP    record.TopicPartition
 	Count int
+	Bytes int // before compression
 	epoch int64
 	log   *changelog // that this batch belongs to, nil for outputs
 	round int64      // of the commit that a changelog batch belongs to
@@ -226,13 +227,14 @@ func (o *Out) seal(p *outPart, b Builder, from Sent) error {
 	if n == 0 {
 		return nil
 	}
+	size := b.Len()
 	s, err := b.Seal()
 	if err != nil {
 		return fmt.Errorf("%s: batch of %d records: %w", p.tp, n, err)
 	}
 	o.unacked[o.epoch-o.first]++
 	o.sent++
-	from.TP, from.Count, from.epoch = p.tp, n, o.epoch
+	from.TP, from.Count, from.Bytes, from.epoch = p.tp, n, size, o.epoch
 	o.cfg.Send(p.tp, s, &from)
 	return nil
 }

@@ -21,10 +21,14 @@ type restorer struct {
 
 	mu   sync.Mutex
 	jobs map[record.TopicPartition]*restoreJob
+	done map[string]int64 // records by store
 }
 
 // restoreJob is one changelog partition that is read.
 type restoreJob struct {
+	store string
+	left  atomic.Int64 // offsets
+
 	mu    sync.Mutex
 	queue []kafka.Fetched
 	bytes int
@@ -38,7 +42,7 @@ const (
 )
 
 func newRestorer(a *App) *restorer {
-	r := &restorer{app: a, jobs: map[record.TopicPartition]*restoreJob{}}
+	r := &restorer{app: a, jobs: map[record.TopicPartition]*restoreJob{}, done: map[string]int64{}}
 	r.fetcher = a.client.NewFetcher(a.cfg.Fetch, r.deliver)
 	return r
 }
@@ -145,7 +149,8 @@ func (r *restorer) load(ctx context.Context, tp record.TopicPartition, s TaskSto
 	if from == end {
 		return nil
 	}
-	j := &restoreJob{wake: make(chan struct{}, 1)}
+	j := &restoreJob{store: s.Store.Name(), wake: make(chan struct{}, 1)}
+	j.left.Store(end - from)
 	r.mu.Lock()
 	r.jobs[tp] = j
 	r.mu.Unlock()
@@ -169,13 +174,37 @@ func (r *restorer) load(ctx context.Context, tp record.TopicPartition, s TaskSto
 		for _, f := range r.take(tp, j) {
 			n, err := addAll(l, f)
 			r.records.Add(n)
+			r.mu.Lock()
+			r.done[j.store] += n
+			r.mu.Unlock()
 			if err = errors.Join(err, f.Err); err != nil {
 				return err
 			}
 			pos = f.Next
+			j.left.Store(max(end-pos, 0))
 		}
 	}
 	return l.Finish(state.StoredOffset{Changelog: end, BrokerTime: r.app.nowMs()})
+}
+
+// snapshot tells what was restored and what is left, by store.
+func (r *restorer) snapshot() (list []RestoreSnapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	left := map[string]map[int32]int64{}
+	for tp, j := range r.jobs {
+		if left[j.store] == nil {
+			left[j.store] = map[int32]int64{}
+		}
+		left[j.store][tp.Partition] += j.left.Load()
+		if _, ok := r.done[j.store]; !ok {
+			r.done[j.store] = 0
+		}
+	}
+	for store, n := range r.done {
+		list = append(list, RestoreSnapshot{store, n, left[store]})
+	}
+	return list
 }
 
 // addAll takes the batches of an answer, and releases them. It returns how many records they held.

@@ -155,6 +155,7 @@ func (w *Worker) end(now int64, err error) {
 	r := w.round
 	w.round = round{}
 	w.commits++
+	w.tally.Commit.Observe(float64(now-r.began) / 1000)
 	if w.commitTime += now - r.began; err != nil {
 		w.commitFails++
 	}
@@ -202,6 +203,10 @@ var errUnknownOrigin = errors.New("the broker refused a record that no input rec
 // acked takes the outcome of a batch.
 func (w *Worker) acked(ev Acked) {
 	s := ev.Sent
+	if ev.Err == nil {
+		a := w.tally.Outputs[s.TP.Topic]
+		w.tally.Outputs[s.TP.Topic] = Amount{a.Records + int64(s.Count), a.Bytes + int64(s.Bytes)}
+	}
 	if s.log != nil {
 		if w.round.stage == roundLogs && w.round.number == s.round {
 			w.round.logs--

@@ -15,6 +15,7 @@ func (t *Task) Run(now int64, limit int) (done int, err error) {
 	if !t.wake(now) {
 		return 0, nil
 	}
+	defer t.tally.ran(t, now)
 	for t.n < limit && t.parked == nil {
 		err := t.guarded(limit)
 		if err == nil {
@@ -136,6 +137,7 @@ func (t *Task) runMany(limit int) error {
 		}
 		t.node.Units.Commit()
 		t.completed(p)
+		p.ran++
 		if t.node.StreamTime >= t.node.Timers.Stream {
 			if err := t.punctuateStream(); err != nil {
 				return err

@@ -21,6 +21,9 @@ type runner struct {
 	w    *Worker
 	done chan struct{}
 
+	spent [numPhases]time.Duration
+	since time.Time // when the current phase began
+
 	limit   int // records of a task in one go
 	answers map[int64]chan error
 	tasks   atomic.Int32 // for the choice of a worker
@@ -58,6 +61,7 @@ func (r *runner) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var items []any
+	r.since = time.Now()
 	for {
 		items = r.box.take(items)
 		for i, item := range items {
@@ -67,7 +71,9 @@ func (r *runner) run() {
 		if r.closing.Load() {
 			return
 		}
+		r.spend(phaseEvents)
 		more := r.work()
+		r.spend(phaseProcess)
 		if more || len(items) > 0 {
 			continue
 		}
@@ -77,7 +83,35 @@ func (r *runner) run() {
 		case <-r.box.wake:
 		case <-timer.C:
 		}
+		r.spend(phaseIdle)
 	}
+}
+
+// phase is what a worker does with its time.
+type phase int
+
+const (
+	phaseProcess phase = iota // tasks run, output is handed over
+	phaseEvents               // deliveries, acknowledgements, commits
+	phaseIdle
+	numPhases
+)
+
+var phaseNames = [numPhases]string{"process", "events", "idle"}
+
+// spend ends a phase; the next one begins.
+func (r *runner) spend(p phase) {
+	now := time.Now()
+	r.spent[p] += now.Sub(r.since)
+	r.since = now
+}
+
+func (r *runner) phases() map[string]time.Duration {
+	m := map[string]time.Duration{}
+	for p, d := range r.spent {
+		m[phaseNames[p]] = d
+	}
+	return m
 }
 
 func (r *runner) handle(item any) {

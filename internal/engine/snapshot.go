@@ -5,6 +5,7 @@ import (
 
 	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/state"
 )
 
 // Snapshot is what an application has counted so far and what it holds at the moment.
@@ -12,14 +13,19 @@ type Snapshot struct {
 	State         State
 	Workers       []WorkerSnapshot
 	Restored      int64 // records read back from changelogs
+	Restores      []RestoreSnapshot
+	Engine        *state.EngineStats // nil: the engine does not tell
 	Rebalances    int64
 	BufferedBytes int // of output that is not acknowledged
 }
 
 // WorkerSnapshot is one worker's part. Stale says that the worker did not answer in time: the figures are older.
 type WorkerSnapshot struct {
+	ID         int
 	Tasks      []TaskSnapshot
-	Gone       Counters // of tasks that were closed
+	Tally      Tally
+	Phases     map[string]time.Duration // where the worker's time went
+	Gone       Counters                 // of tasks that were closed
 	Commits    int64
 	CommitFail int64
 	CommitTime time.Duration // of all commits, from draining to the group's confirmation
@@ -52,10 +58,18 @@ type NodeSnapshot struct {
 	Stats node.Stats
 }
 
+// RestoreSnapshot is what was restored of a store, and what is left, by partition of its changelog.
+type RestoreSnapshot struct {
+	Store     string
+	Records   int64
+	Remaining map[int32]int64 // of restores under way
+}
+
 // StoreSnapshot is one store of a task.
 type StoreSnapshot struct {
 	Name       string
 	DirtyBytes int
+	state.StoreStats
 }
 
 // roundNames are the steps of a commit, by roundStage.
@@ -65,7 +79,7 @@ var taskStates = [...]string{"restoring", "running", "releasing"}
 
 // Snapshot describes the worker. It is called on the goroutine that drives it.
 func (w *Worker) Snapshot() WorkerSnapshot {
-	s := WorkerSnapshot{Step: roundNames[w.round.stage], Gone: w.gone, Commits: w.commits, CommitFail: w.commitFails,
+	s := WorkerSnapshot{Tally: w.tally.clone(), Step: roundNames[w.round.stage], Gone: w.gone, Commits: w.commits, CommitFail: w.commitFails,
 		CommitTime: time.Duration(w.commitTime) * time.Millisecond}
 	for _, o := range w.tasks {
 		t := TaskSnapshot{ID: o.ID, State: taskStates[o.state], Counts: o.Counts}
@@ -79,7 +93,7 @@ func (w *Worker) Snapshot() WorkerSnapshot {
 			}
 		}
 		for _, st := range o.prog.Stores {
-			t.Stores = append(t.Stores, StoreSnapshot{st.Store.Name(), st.Store.DirtyBytes()})
+			t.Stores = append(t.Stores, StoreSnapshot{st.Store.Name(), st.Store.DirtyBytes(), storeStats(st.Store)})
 		}
 		s.Tasks = append(s.Tasks, t)
 	}
@@ -99,6 +113,11 @@ func (a *App) Snapshot() Snapshot {
 	if len(runners) == 0 {
 		return s
 	}
+	if m, ok := a.cfg.Engine.(state.Measured); ok {
+		stats := m.Stats()
+		s.Engine = &stats
+	}
+	s.Restores = a.restorer.snapshot()
 	s.Restored, s.BufferedBytes = a.restorer.records.Load(), a.producer.Buffered()
 	deadline := time.NewTimer(snapshotWait)
 	defer deadline.Stop()
@@ -107,6 +126,7 @@ func (a *App) Snapshot() Snapshot {
 		answers[i] = make(chan WorkerSnapshot, 1)
 		r.box.post(func() {
 			shot := r.w.Snapshot()
+			shot.ID, shot.Phases = r.id, r.phases()
 			r.last.Store(&shot)
 			answers[i] <- shot
 		})

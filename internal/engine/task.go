@@ -65,6 +65,7 @@ type Task struct {
 	dlqParts int32
 	dlqLimit int
 
+	tally    *Tally // of the worker
 	sender   *sender
 	unit     unit
 	parked   *parked // the unit waits
@@ -81,7 +82,7 @@ type Task struct {
 
 // NewTask makes a task that reads the given partitions. Each position must be set by [Task.Seek] before the first run.
 func NewTask(cfg TaskConfig, inputs []record.TopicPartition) (*Task, error) {
-	t := &Task{ID: cfg.ID, cfg: cfg, prog: cfg.Program, node: cfg.Program.Node}
+	t := &Task{ID: cfg.ID, cfg: cfg, prog: cfg.Program, node: cfg.Program.Node, tally: newTally()}
 	if cfg.Policy == nil {
 		t.cfg.Policy = dlq.DefaultPolicy()
 	}

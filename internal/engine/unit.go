@@ -38,6 +38,7 @@ type parked struct {
 	until    int64 // wall time of the next attempt
 	attempts int
 	first    int64 // wall time of the first failure
+	node     string
 }
 
 // wake tells whether the task may run. A parked unit is tried again at its time.
@@ -48,8 +49,10 @@ func (t *Task) wake(now int64) bool {
 	if now < t.parked.until {
 		return false
 	}
-	t.retry, t.parked = *t.parked, nil
+	t.retry = *t.parked
 	t.Counts.Retries++
+	t.tally.Retries[t.parked.node]++
+	t.parked = nil
 	return true
 }
 
@@ -92,15 +95,16 @@ func (t *Task) failed(err error, now int64) error {
 	in := t.inputOf()
 	pol := t.policies.of(f, in.Topic)
 	d := pol.Decide(f, attempts, time.Duration(now-first)*time.Millisecond, t.cfg.Chance())
+	if d.Action == dlq.ActionDeadLetter && t.cfg.DeadLetters == "" {
+		d.Action = dlq.ActionFail
+	}
+	t.tallyError(f, d)
 	if d.Action == dlq.ActionRetry {
-		t.parked = &parked{until: now + (d.Delay + time.Millisecond - 1).Milliseconds(), attempts: attempts, first: first}
+		t.parked = &parked{until: now + (d.Delay + time.Millisecond - 1).Milliseconds(), attempts: attempts, first: first, node: f.Node}
 		if t.unit.kind == unitRecord {
 			t.Counts.Retrying = 1
 		}
 		return nil
-	}
-	if d.Action == dlq.ActionDeadLetter && t.cfg.DeadLetters == "" {
-		d.Action = dlq.ActionFail
 	}
 	if d.Action == dlq.ActionFail {
 		return t.wrap(err)
@@ -115,6 +119,11 @@ func (t *Task) failed(err error, now int64) error {
 	return t.cfg.Out.flushRipe()
 }
 
+func (t *Task) tallyError(f *dlq.Failure, d dlq.Decision) {
+	t.tally.Errors[ErrorKey{string(f.Stage), f.Node, string(d.Class), d.Action.String()}]++
+	t.tally.LastError = t.node.WallTime
+}
+
 // endFailed passes what the failed unit worked on.
 func (t *Task) endFailed(a dlq.Action) {
 	switch t.unit.kind {
@@ -125,6 +134,7 @@ func (t *Task) endFailed(a dlq.Action) {
 		} else {
 			t.Counts.DeadLettered++
 		}
+		t.unit.input.ran++ // a task with one input counts them all at the end of the run
 		t.passed(t.unit.input)
 	default:
 		t.retry, t.unit.kind, t.sequence = parked{}, unitNone, 0
@@ -150,6 +160,8 @@ func (t *Task) setAside(f *dlq.Failure, class dlq.Class, in node.Input, attempts
 	}
 	t.sequence++
 	t.Counts.Letters++
+	t.tally.Letters[LetterKey{f.Node, string(f.Stage)}]++
+	t.tally.LetterBytes += int64(len(l.Key) + len(l.Value) + len(l.Headers.Raw()))
 	return nil
 }
 
@@ -190,6 +202,9 @@ func noInput(time int64) node.Input {
 func (t *Task) keepPartial(f *dlq.Failure) error {
 	in := t.inputOf()
 	d := t.policies.of(f, in.Topic).Decide(f, 1<<30, 0, 0)
+	if d.Action == dlq.ActionSkip || d.Action == dlq.ActionDeadLetter && t.cfg.DeadLetters != "" {
+		t.tallyError(f, d) // the others come to failed
+	}
 	switch {
 	case d.Action == dlq.ActionFail, d.Action == dlq.ActionDeadLetter && t.cfg.DeadLetters == "":
 		return dlqFatal(f)

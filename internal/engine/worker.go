@@ -42,6 +42,7 @@ type Worker struct {
 	releases   []Release
 	releaseErr error
 
+	tally                *Tally
 	gone                 Counters // of tasks that are closed
 	commits, commitFails int64
 	commitTime           int64 // ms, of all commits
@@ -65,7 +66,7 @@ const (
 
 // NewWorker makes a worker without tasks at wall time now.
 func NewWorker(cfg WorkerConfig, now int64) *Worker {
-	w := &Worker{cfg: cfg, byTP: map[record.TopicPartition]*owned{}, lastCommit: now}
+	w := &Worker{cfg: cfg, byTP: map[record.TopicPartition]*owned{}, lastCommit: now, tally: newTally()}
 	cfg.Out.Send = func(tp record.TopicPartition, b Sealed, sent *Sent) { w.do(Send{tp, b, sent}) }
 	w.Out = NewOut(cfg.Out)
 	return w
@@ -152,6 +153,7 @@ func (w *Worker) Err() error { return w.err }
 
 func (w *Worker) add(t *Task) {
 	o := &owned{Task: t, generation: map[record.TopicPartition]int64{}}
+	t.tally = w.tally
 	w.tasks = append(w.tasks, o)
 	for _, tp := range t.Inputs() {
 		w.byTP[tp] = o
@@ -354,6 +356,7 @@ func (w *Worker) remove(o *owned) {
 	}
 	w.gone.Add(o.Counts)
 	w.gone.Retrying = 0
+	w.tally.closed(o.Task)
 	if err := o.Close(); err != nil {
 		w.fail(err)
 	}

@@ -64,8 +64,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 func Names() string {
 	var lines []string
 	for _, f := range families {
-		kind := [...]string{"counter", "gauge", "histogram"}[f.kind]
-		lines = append(lines, f.name+"{"+strings.Join(f.labels, ",")+"} "+kind)
+		lines = append(lines, f.name+"{"+strings.Join(f.labels, ",")+"} "+f.kind.String())
 	}
 	sort.Strings(lines)
 	return strings.Join(lines, "\n") + "\n"

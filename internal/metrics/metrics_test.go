@@ -44,6 +44,19 @@ func TestNamesGolden(t *testing.T) {
 	}
 }
 
+// docs/metrics.md tells what there is.
+func TestTableGolden(t *testing.T) {
+	const file = "../../docs/metrics.md"
+	if *rewrite {
+		if err := os.WriteFile(file, []byte(Table()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != Table() {
+		t.Errorf("docs/metrics.md is not what go test ./internal/metrics -rewrite makes (%v)", err)
+	}
+}
+
 type fixed struct {
 	s   Snapshot
 	err error

@@ -75,6 +75,14 @@ func (h *Histogram) Observe(seconds float64) {
 	h.sum += seconds
 }
 
+// Count is how many values were observed.
+func (h *Histogram) Count() (n uint64) {
+	for _, c := range h.counts {
+		n += c
+	}
+	return n
+}
+
 func (h *Histogram) merge(o *Histogram) {
 	for i := range h.counts {
 		h.counts[i] += o.counts[i]
