@@ -150,7 +150,7 @@ func (a *App) Run(ctx context.Context) error {
 
 // prepare does what has to be done before the group is joined: look at the topics, make those of the application.
 func (a *App) prepare(ctx context.Context) error {
-	book, err := prepareTopics(ctx, a.client, &a.cfg)
+	book, err := openTopicBook(ctx, a)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"fmt"
+	"log/slog"
 	"math/rand/v2"
 
 	"github.com/oxbow-streams/oxbow/internal/engine/assign"
@@ -14,54 +14,39 @@ import (
 func chance() float64 { return rand.Float64() }
 
 // sticky is package assign as an Assignor.
-type sticky struct{ *assign.Assignor }
+type sticky struct {
+	*assign.Assignor
+	log *slog.Logger
+}
 
 func newAssignor(a *App) (Assignor, error) {
 	s, err := assign.New(assign.Config{
-		Process: a.cfg.Process,
-		Workers: func() int { return a.cfg.Workers },
-		Topics:  a.topics.sources,
-		Subs:    func() ([]assign.Sub, error) { return a.topics.subs(a), nil },
-		State:   func() []assign.TaskState { return stateOnDisk(a.cfg.Engine, a) },
+		Process:  a.cfg.Process,
+		Topology: assign.Fingerprint(a.cfg.Topology.Describe()),
+		Workers:  func() int { return a.cfg.Workers },
+		Topics:   a.topics.sources,
+		Subs:     func() ([]assign.Sub, error) { return a.topics.subs, nil },
+		State:    func() []assign.TaskState { return stateOnDisk(a.cfg.Engine, a) },
 	})
-	return sticky{s}, err
+	return sticky{s, a.log}, err
 }
 
-// Given implements Assignor.
+// Given implements Assignor. A member that is refused has no tasks: it stays, and is asked again with the next generation,
+// as when the last instance of the other program has left.
 func (s sticky) Given(as kafka.Assignment, generation int32) (map[record.TaskID][]record.TopicPartition, error) {
 	given, err := s.Tasks(as, generation)
 	if err != nil {
 		return nil, err
 	}
-	if given.Refused != 0 {
-		return nil, fmt.Errorf("assignment of generation %d: %s", generation, given.Refused)
+	if given.Refused != assign.Accepted {
+		s.log.Error("the group's leader gives this instance no tasks", "generation", generation, "because", given.Refused.String())
+		return nil, nil
 	}
 	tasks := make(map[record.TaskID][]record.TopicPartition, len(given.Tasks))
 	for _, t := range given.Tasks {
 		tasks[t.ID] = t.Partitions
 	}
 	return tasks, nil
-}
-
-// sources lists what the application subscribes to.
-func (b *topicBook) sources() (names []string) {
-	for _, in := range b.inputs {
-		for name := range in {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func (b *topicBook) subs(a *App) []assign.Sub {
-	subs := make([]assign.Sub, len(b.inputs))
-	for i, in := range b.inputs {
-		subs[i] = assign.Sub{ID: int32(i), Stateful: len(a.cfg.Topology.Subs[i].Stores) > 0}
-		for name, n := range in {
-			subs[i].Topics = append(subs[i].Topics, assign.Topic{Name: name, Partitions: n})
-		}
-	}
-	return subs
 }
 
 // stateOnDisk lists the tasks that the engine holds state of.

@@ -10,13 +10,19 @@ import (
 // electionWait is how long a start waits for topics that are there but have no leader at the moment.
 const electionWait = 30 * time.Second
 
-// ask asks the cluster about topics. An answer that passes by itself, as while a leader is elected, is waited for; one that
-// does not is in the Err of its topic.
-func (b *topicBook) ask(ctx context.Context, names ...string) (map[string]kafka.TopicInfo, error) {
+// patientClient is a client for a start: an answer that passes by itself, as while a leader is elected, is waited for; one
+// that does not is in the Err of its topic.
+type patientClient struct {
+	*kafka.Client
+	reads func(topic string) bool // whether the program does
+}
+
+// Topics is [kafka.Client.Topics]. When all topics are asked for, only those that the program reads are waited for.
+func (c patientClient) Topics(ctx context.Context, names ...string) (map[string]kafka.TopicInfo, error) {
 	pause := 50 * time.Millisecond
 	for end := time.Now().Add(electionWait); ; {
-		found, err := b.client.Topics(ctx, names...)
-		if err != nil || time.Now().After(end) || !electing(found, names) {
+		found, err := c.Client.Topics(ctx, names...)
+		if err != nil || time.Now().After(end) || !c.electing(found, len(names) == 0) {
 			return found, err
 		}
 		select {
@@ -28,10 +34,10 @@ func (b *topicBook) ask(ctx context.Context, names ...string) (map[string]kafka.
 	}
 }
 
-// electing tells whether one of the topics that were asked for has trouble that passes.
-func electing(found map[string]kafka.TopicInfo, names []string) bool {
-	for _, name := range names {
-		if err := found[name].Err; err != nil && !kafka.IsMissing(err) && kafka.Retriable(err) {
+// electing tells whether one of the topics has trouble that passes.
+func (c patientClient) electing(found map[string]kafka.TopicInfo, all bool) bool {
+	for name, info := range found {
+		if err := info.Err; err != nil && !kafka.IsMissing(err) && kafka.Retriable(err) && (!all || c.reads(name)) {
 			return true
 		}
 	}

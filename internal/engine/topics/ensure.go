@@ -51,7 +51,7 @@ func Ensure(ctx context.Context, admin Admin, t *topology.Topology, cfg Config) 
 		users = append(users, matched(t, there)...)
 	}
 	slices.Sort(users)
-	found, err := look(ctx, admin, slices.Compact(users))
+	found, err := Look(ctx, admin, slices.Compact(users))
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (r *Ready) ours(ctx context.Context, admin Admin, found map[string]Found) e
 	for i, w := range r.Internal {
 		names[i] = w.Name
 	}
-	internal, err := look(ctx, admin, names)
+	internal, err := Look(ctx, admin, names)
 	if err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func (r *Ready) ours(ctx context.Context, admin Admin, found map[string]Found) e
 	return r.Check(found)
 }
 
-// look finds out what a cluster has of some topics.
-func look(ctx context.Context, admin Admin, names []string) (map[string]Found, error) {
+// Look finds out what a cluster has of some topics. Those that do not exist are left out.
+func Look(ctx context.Context, admin Admin, names []string) (map[string]Found, error) {
 	found := make(map[string]Found, len(names))
 	if len(names) == 0 {
 		return found, nil
@@ -170,7 +170,7 @@ func (r *Ready) create(ctx context.Context, admin Admin, cfg Config, found map[s
 		return err
 	}
 	// What another instance has made meanwhile, and what the broker made of what was asked, is checked as well.
-	now, err := look(ctx, admin, names)
+	now, err := Look(ctx, admin, names)
 	if err != nil {
 		return err
 	}
