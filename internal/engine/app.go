@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oxbow-streams/oxbow/dlq"
+	"github.com/oxbow-streams/oxbow/internal/engine/restore"
 	"github.com/oxbow-streams/oxbow/internal/kafka"
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/state"
@@ -50,7 +51,7 @@ type AppConfig struct {
 	KeepPartial     bool
 	Twice           bool
 	Replication     int16
-	RestoreBytes    int64 // memory to sort in, of each restore; 0: the state package's default
+	RestoreBytes    int64 // memory of all restores together; 0: package restore's default
 	ShutdownTimeout time.Duration
 
 	Logger   *slog.Logger
@@ -69,7 +70,7 @@ type App struct {
 	routes   routes
 	topics   *topicBook
 	tasks    *taskTable
-	restorer *restorer
+	restores *restore.Manager
 	shop     *Workshop
 	runners  []*runner
 	assignor Assignor
@@ -160,7 +161,7 @@ func (a *App) prepare(ctx context.Context) error {
 		Context: ctx, CallTimeout: a.cfg.CallTimeout}
 	a.fetcher = a.client.NewFetcher(a.cfg.Fetch, a.routes.deliver)
 	a.producer = a.client.NewProducer(kafka.ProducerConfig{Codec: a.cfg.Codec}, acked)
-	a.restorer = newRestorer(a)
+	a.restores = newRestores(a)
 	if a.assignor, err = newAssignor(a); err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (a *App) runAll(run context.Context) error {
 	a.ioCtx = ioCtx
 	a.spawn(func() { a.end(a.fetcher.Run(ioCtx)) })
 	a.spawn(func() { a.end(a.producer.Run(ioCtx)) })
-	a.spawn(func() { a.end(a.restorer.run(ioCtx)) })
+	a.spawn(func() { a.end(a.restores.Run(ioCtx)) })
 	runners := make([]*runner, a.cfg.Workers)
 	for i := range runners {
 		runners[i] = newRunner(a, i)

@@ -117,8 +117,10 @@ func (a *App) Snapshot() Snapshot {
 		stats := m.Stats()
 		s.Engine = &stats
 	}
-	s.Restores = a.restorer.snapshot()
-	s.Restored, s.BufferedBytes = a.restorer.records.Load(), a.producer.Buffered()
+	for _, p := range a.restores.ByStore() {
+		s.Restores = append(s.Restores, RestoreSnapshot(p))
+	}
+	s.Restored, s.BufferedBytes = a.restores.Progress().Records, a.producer.Buffered()
 	deadline := time.NewTimer(snapshotWait)
 	defer deadline.Stop()
 	answers := make([]chan WorkerSnapshot, len(runners))

@@ -3,14 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
 
 	"github.com/oxbow-streams/oxbow/internal/kafka"
 	"github.com/oxbow-streams/oxbow/internal/record"
-	"github.com/oxbow-streams/oxbow/topology"
 )
 
 // Assignor shares tasks among members, and reads what a member was given.
@@ -38,6 +36,7 @@ type placed struct {
 	restored  bool
 	leaving   bool
 	cancelled context.CancelFunc // of its restore
+	idle      chan struct{}      // closed when its restore has ended, or will not begin
 }
 
 func newTaskTable(a *App) *taskTable {
@@ -83,9 +82,9 @@ func (t *taskTable) Revoked(ctx context.Context, tps []record.TopicPartition) er
 }
 
 // Lost implements kafka.GroupHandler: the tasks are dropped.
-func (t *taskTable) Lost(_ context.Context, tps []record.TopicPartition) {
+func (t *taskTable) Lost(ctx context.Context, tps []record.TopicPartition) {
 	t.app.states.to(StateRebalancing)
-	for r, ids := range t.byRunner(t.reading(tps)) {
+	for r, ids := range t.byRunner(ctx, t.reading(tps)) {
 		closed := make(chan struct{})
 		if !r.box.post(func() {
 			r.w.Step(t.app.nowMs(), Lose{ids})
@@ -114,8 +113,21 @@ func (t *taskTable) reading(tps []record.TopicPartition) []*placed {
 	return tasks
 }
 
-// byRunner groups tasks by worker, marks them as leaving and ends their restores.
-func (t *taskTable) byRunner(tasks []*placed) map[*runner][]record.TaskID {
+// byRunner groups tasks by worker, marks them as leaving and ends their restores. When it returns nothing writes to the
+// stores of those that were being restored: they can be closed, and restored again.
+func (t *taskTable) byRunner(ctx context.Context, tasks []*placed) map[*runner][]record.TaskID {
+	by := t.leave(tasks)
+	for _, p := range tasks {
+		select {
+		case <-p.idle:
+		case <-p.to.done:
+		case <-ctx.Done(): // its worker is stuck
+		}
+	}
+	return by
+}
+
+func (t *taskTable) leave(tasks []*placed) map[*runner][]record.TaskID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	by := map[*runner][]record.TaskID{}
@@ -131,7 +143,7 @@ func (t *taskTable) byRunner(tasks []*placed) map[*runner][]record.TaskID {
 }
 
 func (t *taskTable) release(ctx context.Context, tasks []*placed) error {
-	by := t.byRunner(tasks)
+	by := t.byRunner(ctx, tasks)
 	return t.eachRunner(func(r *runner) error {
 		if len(by[r]) == 0 {
 			return nil
@@ -187,22 +199,22 @@ func (t *taskTable) begin(ctx context.Context, ids []record.TaskID, given map[re
 	if len(ids) == 0 || t.app.closing.Load() {
 		return nil
 	}
-	var tps []record.TopicPartition
+	inputs := make(map[record.TaskID][]record.TopicPartition, len(ids))
 	for _, id := range ids {
-		tps = append(tps, given[id]...)
+		inputs[id] = given[id]
 	}
-	offsets, err := t.app.startOffsets(ctx, tps)
+	offsets, err := t.app.startOffsets(ctx, inputs)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		restore, cancel := context.WithCancel(t.app.ioCtx)
-		p := &placed{id: id, inputs: given[id], to: t.choose(id), cancelled: cancel}
+		running, cancel := context.WithCancel(t.app.ioCtx)
+		p := &placed{id: id, inputs: given[id], to: t.choose(id), cancelled: cancel, idle: make(chan struct{})}
 		t.mu.Lock()
 		t.list[id] = p
 		t.mu.Unlock()
 		p.to.tasks.Add(1)
-		p.to.box.post(func() { t.make(restore, p, offsets) })
+		p.to.box.post(func() { t.make(running, p, offsets) })
 	}
 	return nil
 }
@@ -242,7 +254,8 @@ func (t *taskTable) make(ctx context.Context, p *placed, offsets map[record.Topi
 	}
 	r.w.Step(a.nowMs(), AddTask{task})
 	a.spawn(func() {
-		ends, err := a.restorer.restore(ctx, p.id, prog.Stores)
+		defer close(p.idle)
+		ends, err := a.restore(ctx, p.id, prog.Stores)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
@@ -256,7 +269,9 @@ func (t *taskTable) make(ctx context.Context, p *placed, offsets map[record.Topi
 	})
 }
 
+// drop forgets a task that could not be made.
 func (t *taskTable) drop(p *placed) {
+	close(p.idle)
 	p.to.tasks.Add(-1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -294,45 +309,4 @@ func (t *taskTable) settle() {
 	}
 	t.mu.Unlock()
 	t.app.states.to(StateRunning)
-}
-
-// startOffsets returns where to begin in each partition: the committed offset, or what the reset policy says.
-func (a *App) startOffsets(ctx context.Context, tps []record.TopicPartition) (map[record.TopicPartition]kafka.Offset, error) {
-	offsets, err := a.group.Committed(ctx, tps)
-	if err != nil {
-		return nil, fmt.Errorf("committed offsets: %w", err)
-	}
-	if offsets == nil {
-		offsets = map[record.TopicPartition]kafka.Offset{}
-	}
-	ask := map[record.TopicPartition]int64{}
-	for _, tp := range tps {
-		if o, ok := offsets[tp]; ok && o.At >= 0 {
-			continue
-		}
-		reset := a.cfg.Topology.Offset(tp.Topic)
-		if reset == topology.OffsetDefault {
-			reset = a.cfg.OffsetReset
-		}
-		switch reset {
-		case topology.OffsetEarliest:
-			ask[tp] = kafka.EarliestOffset
-		case topology.OffsetLatest:
-			ask[tp] = kafka.LatestOffset
-		default:
-			return nil, fmt.Errorf("%s: the group %s has no committed offset, and the reset policy of the topic is none: "+
-				"commit one, or choose earliest or latest", tp, a.cfg.App)
-		}
-	}
-	if len(ask) == 0 {
-		return offsets, nil
-	}
-	found, err := a.client.ListOffsets(ctx, ask, kafka.ReadUncommitted)
-	if err != nil {
-		return nil, fmt.Errorf("start offsets: %w", err)
-	}
-	for tp, r := range found {
-		offsets[tp] = kafka.Offset{At: r.Offset}
-	}
-	return offsets, nil
 }

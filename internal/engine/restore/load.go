@@ -214,8 +214,7 @@ func (l *load) add(ctx context.Context, f kafka.Fetched) (err error) {
 		b.Release()
 	}
 	after := l.restorer.Stats()
-	l.m.records.Add(after.Records - before.Records)
-	l.m.bytes.Add(after.Bytes - before.Bytes)
+	l.m.count(l.Name, after.Records-before.Records, after.Bytes-before.Bytes)
 	return err
 }
 

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,8 +76,9 @@ type Manager struct {
 
 	records, bytes, wipes atomic.Int64
 
-	mu    sync.Mutex
-	loads map[record.TopicPartition]*load
+	mu      sync.Mutex
+	loads   map[record.TopicPartition]*load
+	byStore map[string]int64 // records
 }
 
 const (
@@ -95,7 +98,7 @@ func New(c client, cfg Config) *Manager {
 	}
 	m := &Manager{
 		client: c, cfg: cfg, slots: make(chan struct{}, cfg.Parallel), stopped: make(chan struct{}),
-		loads: map[record.TopicPartition]*load{},
+		loads: map[record.TopicPartition]*load{}, byStore: map[string]int64{},
 	}
 	m.fetcher = c.NewFetcher(cfg.Fetch, m.deliver)
 	return m
@@ -170,6 +173,7 @@ func (m *Manager) enter(l *load) error {
 		return fmt.Errorf("its changelog is being restored already, by store %s of task %s", other.Name, other.task)
 	}
 	m.loads[l.Changelog] = l
+	m.byStore[l.Name] += 0 // listed from now on
 	return nil
 }
 
@@ -214,6 +218,39 @@ func (m *Manager) Progress() Progress {
 		p.Remaining += max(0, l.goal.Load()-l.position.Load())
 	}
 	return p
+}
+
+// StoreProgress tells how the restores of the stores of one name go, of all tasks.
+type StoreProgress struct {
+	Store     string
+	Records   int64           // read so far
+	Remaining map[int32]int64 // offsets that those being restored are behind their ends, by partition
+}
+
+// ByStore returns how restores go, by store. Stores of which nothing was ever restored are not listed.
+func (m *Manager) ByStore() []StoreProgress {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := make([]StoreProgress, 0, len(m.byStore))
+	for _, name := range slices.Sorted(maps.Keys(m.byStore)) {
+		p := StoreProgress{name, m.byStore[name], map[int32]int64{}}
+		for tp, l := range m.loads {
+			if l.Name == name {
+				p.Remaining[tp.Partition] += max(0, l.goal.Load()-l.position.Load())
+			}
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// count adds up what was read for a store.
+func (m *Manager) count(store string, records, bytes int64) {
+	m.records.Add(records)
+	m.bytes.Add(bytes)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.byStore[store] += records
 }
 
 func release(batches []*kafka.Batch) {
