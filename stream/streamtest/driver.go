@@ -90,6 +90,10 @@ func OnError(rules ...dlq.Rule) Option {
 // wait.
 func MaxTaskIdle(d time.Duration) Option { return func(o *options) { o.maxIdle = d.Milliseconds() } }
 
+// MaxRecordBytes is the max.message.bytes of every topic that the program writes to, that of dead letters aside. A larger record
+// fails as the broker's refusal would. The default is no limit.
+func MaxRecordBytes(n int) Option { return func(o *options) { o.maxBytes = n } }
+
 // Engine keeps the stores in an engine of the caller's, who closes it. The default is one in memory.
 func Engine(e state.Engine) Option { return func(o *options) { o.engine = e } }
 
@@ -175,7 +179,13 @@ func (d *Driver) begin() error {
 }
 
 // info answers for every topic: they all exist, with one partition.
-func (d *Driver) info(string) (engine.TopicInfo, error) { return engine.TopicInfo{Partitions: 1}, nil }
+func (d *Driver) info(name string) (engine.TopicInfo, error) {
+	info := engine.TopicInfo{Partitions: 1}
+	if name != DeadLetterTopic {
+		info.MaxRecordBytes = d.opts.maxBytes
+	}
+	return info, nil
+}
 
 func (d *Driver) topic(name string) *topic {
 	t := d.topics[name]
