@@ -89,6 +89,7 @@ var transcriptPrograms = map[string]func() *stream.Builder{
 	"origin":    originProgram,
 	"poison":    poisonProgram,
 	"twoInputs": twoInputsProgram,
+	"lateTime":  lateTimeProgram,
 }
 
 // tally counts the keys in a store, and tells what it has at every tick.
@@ -213,6 +214,18 @@ var twoInputsProgram = program(func(b *stream.Builder) {
 	both := on(b, "a").Merge(on(b, "b"))
 	stream.TryMapValues(both, unreliable(), stream.Named("bank"), stream.OnError(stream.Retry(2, stream.Fixed(10*time.Second)))).
 		To("out", stream.WithValue(serde.String))
+})
+
+// The time of a record is asked of something that is not there at first.
+var lateTimeProgram = program(func(b *stream.Builder) {
+	asked := 0
+	timed := on(b, "a", stream.Named("timed"), stream.Timestamps(func(r stream.Record[string, string], _ time.Time) (time.Time, error) {
+		if asked++; asked%2 == 1 {
+			return time.Time{}, stream.RetryAfter(errors.New("the registry is away"), time.Second)
+		}
+		return r.Time, nil
+	}))
+	timed.Merge(on(b, "b")).To("out", stream.WithKey(serde.String), stream.WithValue(serde.String))
 })
 
 // sour is a serde that fails with values as they say.

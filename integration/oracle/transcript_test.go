@@ -177,8 +177,13 @@ func (p *player) seen() string {
 				l.Header("__streams.dlq.attempts"), l.Message())
 			continue
 		}
+		panics := false
 		for k, v := range l.Headers.All() {
-			v, _, _ := bytes.Cut(v, []byte("goroutine ")) // the stack of a panic
+			v, _, stack := bytes.Cut(v, []byte("goroutine ")) // of a panic
+			panics = panics || stack
+			if k == "__streams.dlq.fingerprint" && panics {
+				v = []byte("(of the stack)")
+			}
 			text := strings.ReplaceAll(strings.TrimRight(string(v), "\n"), "\n", "\n      ")
 			if v == nil {
 				text = "(null)"

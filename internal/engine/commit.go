@@ -338,7 +338,7 @@ func (t *Task) rewind() {
 		t.node.StreamTime = max(t.node.StreamTime, p.time)
 	}
 	t.unit, t.parked, t.retry, t.commit.row = unit{}, nil, parked{}, waiting{}
-	t.Counts.Retrying = 0
+	t.Counts.untake()
 	t.worked, t.partial, t.sequence = false, 0, 0
 }
 

@@ -67,7 +67,7 @@ func (w *coreWorld) verify() {
 	}
 	for _, m := range w.members {
 		for _, t := range m.worker.Tasks() {
-			if c := t.Counts; c.Consumed != c.Completed+c.DeadLettered+c.Skipped {
+			if c := t.Counts; c.Consumed != c.Completed+c.DeadLettered+c.Skipped+c.Retrying {
 				w.fatal("E7: task %s: %+v", t.ID, c)
 			}
 		}

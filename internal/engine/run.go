@@ -152,7 +152,17 @@ func (t *Task) runMany(limit int) error {
 
 // pick chooses the input whose head has the smallest timestamp, the first by topic among equals. It returns nil when the
 // task has nothing to do, or should wait for an input that is empty.
+//
+// A record that is tried again stays the one: its attempts are its own, and what came meanwhile does not overtake it.
 func (t *Task) pick() (*input, error) {
+	if t.retry.attempts != 0 && t.unit.kind == unitRecord {
+		p := t.unit.input
+		if p.headErr != nil { // its timestamp is extracted again, too
+			p.headErr = nil
+			t.readTime(p)
+		}
+		return p, nil
+	}
 	var best *input
 	var wait, empty bool
 	for _, p := range t.inputs {

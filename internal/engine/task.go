@@ -37,6 +37,16 @@ type Counters struct {
 	Enforced     int64 // records processed although another input was empty
 }
 
+// take counts a record that is taken up, once: one that waits for its next attempt has been counted.
+func (c *Counters) take() {
+	if c.Retrying == 0 {
+		c.Consumed++
+	}
+}
+
+// untake uncounts a record that waits for its next attempt: it will be taken up again, here or elsewhere.
+func (c *Counters) untake() { c.Consumed, c.Retrying = c.Consumed-c.Retrying, 0 }
+
 // Add adds other to c.
 func (c *Counters) Add(other Counters) {
 	c.Consumed += other.Consumed
@@ -223,6 +233,7 @@ func (t *Task) Init(now int64) (err error) {
 			return err
 		}
 	}
+	t.node.Timers.Resume(t.node.StreamTime)
 	t.node.Units.Commit()
 	return nil
 }

@@ -58,7 +58,7 @@ func (t *Task) wake(now int64) bool {
 
 // completed passes a record that went through.
 func (t *Task) completed(p *input) {
-	t.Counts.Consumed++
+	t.Counts.take()
 	if t.partial == 0 {
 		t.Counts.Completed++
 	} else {
@@ -102,6 +102,7 @@ func (t *Task) failed(err error, now int64) error {
 	if d.Action == dlq.ActionRetry {
 		t.parked = &parked{until: now + (d.Delay + time.Millisecond - 1).Milliseconds(), attempts: attempts, first: first, node: f.Node}
 		if t.unit.kind == unitRecord {
+			t.Counts.take()
 			t.Counts.Retrying = 1
 		}
 		return nil
@@ -128,7 +129,7 @@ func (t *Task) tallyError(f *dlq.Failure, d dlq.Decision) {
 func (t *Task) endFailed(a dlq.Action) {
 	switch t.unit.kind {
 	case unitRecord:
-		t.Counts.Consumed++
+		t.Counts.take()
 		if a == dlq.ActionSkip {
 			t.Counts.Skipped++
 		} else {

@@ -355,7 +355,7 @@ func (w *Worker) remove(o *owned) {
 		}
 	}
 	w.gone.Add(o.Counts)
-	w.gone.Retrying = 0
+	w.gone.untake()
 	w.tally.closed(o.Task)
 	if err := o.Close(); err != nil {
 		w.fail(err)

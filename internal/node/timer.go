@@ -12,6 +12,7 @@ import (
 //	P1  By stream time a timer stands on a grid from 0: it is due with the first record, and then whenever stream time has
 //	    reached its next point. By wall time the grid begins one interval after the timer was made.
 //	P2  However many points were passed, it fires once, and its next point is the first after now.
+//	    A task that starts again at a committed stream time has had the points up to it.
 //	P3  What a unit that fails has scheduled or cancelled is undone. That a timer had its turn is not: it is not due again
 //	    before its next point, except that its policy may retry it.
 type Timers struct {
@@ -92,6 +93,15 @@ func (s *Timers) Refresh() {
 			s.Wall = min(s.Wall, t.next)
 		default:
 			s.Stream = min(s.Stream, t.next)
+		}
+	}
+}
+
+// Resume moves the timers that an Init has made beyond the stream time that its task had reached before, −1 for none.
+func (s *Timers) Resume(stream int64) {
+	for _, t := range s.list {
+		if !t.wall && stream >= t.next {
+			t.next += ((stream-t.next)/t.interval + 1) * t.interval
 		}
 	}
 }
