@@ -29,7 +29,7 @@ func (m metricsOf) Metrics() *metrics.Snapshot {
 	s.Add(metrics.Rebalances, float64(shot.Rebalances))
 	s.Add(metrics.ProducerBufferedBytes, float64(shot.BufferedBytes))
 	sum := shot.Sum()
-	s.Add(metrics.Consumed, float64(sum.Consumed))
+	s.Add(metrics.Consumed, float64(sum.Consumed-sum.Retrying)) // a task that goes back takes up again what waited: no counter may
 	s.Add(metrics.Completed, float64(sum.Completed))
 	s.Add(metrics.DeadLettered, float64(sum.DeadLettered))
 	s.Add(metrics.Skipped, float64(sum.Skipped))
