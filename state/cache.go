@@ -43,6 +43,7 @@ type cache[X any] struct {
 	plain    bool  // X has no bytes beside the slot
 	pointers bool  // X holds pointers: what is given up must be cleared
 	scratch  []byte
+	touched  uint64 // keeps what warm does from being left out
 }
 
 // hooks connect the cache with the types of its store and with its engine.

@@ -28,6 +28,7 @@ type core[K, V any] struct {
 	clone func(V) V // of a serde.Cloner that dec keeps; else nil
 	check bool      // encode a value that dec keeps when it is put: its serde may fail
 	stamp bool      // engine values begin with their time
+	view  bool      // the values' serde was serde.BytesView
 	time  *int64
 
 	kbuf, vbuf []byte
@@ -43,6 +44,7 @@ type untyped interface {
 	dirtyBytes() int64
 	noted() int
 	stats() StoreStats
+	warm(keys [][]byte)
 }
 
 func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], stamp bool) error {
@@ -51,7 +53,7 @@ func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], st
 	}
 	*c = core[K, V]{
 		name: env.Engine.Name(), task: env.Task, engine: env.Engine, time: env.Time,
-		keys: owned(keys), vals: owned(vals), stamp: stamp,
+		keys: owned(keys), vals: owned(vals), stamp: stamp, view: any(vals) == any(serde.BytesView),
 		kbuf: make([]byte, 0, 64), vbuf: make([]byte, 0, 64),
 	}
 	if c.time == nil {
@@ -215,6 +217,9 @@ func (c *core[K, V]) remove(i uint32, ts int64) {
 
 // Name returns the name of the store.
 func (c *core[K, V]) Name() string { return c.name }
+
+// Warm says that these encoded keys, at most WarmMost, will be looked up soon. It changes nothing but the time that takes.
+func (c *core[K, V]) Warm(keys [][]byte) { c.cold.warm(keys) }
 
 // Mark is part of [record.Undoer].
 func (c *core[K, V]) Mark() int { return c.cold.Mark() }

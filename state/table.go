@@ -41,6 +41,33 @@ func (t *Table[K, V]) Get(k K) (v V, ts int64, ok bool, err error) {
 	return t.value(i)
 }
 
+// Reader returns a Get of its own. If the values' serde is [serde.BytesView] it copies into one buffer: the value is valid
+// until its next call.
+func (t *Table[K, V]) Reader() func(k K) (v V, ts int64, ok bool, err error) {
+	if !t.view {
+		return t.Get
+	}
+	buf := make([]byte, 0, 64)
+	var view any = serde.BytesView
+	vals := view.(serde.Serde[V])
+	return func(k K) (v V, ts int64, ok bool, err error) {
+		i, err := t.find(k)
+		if err != nil {
+			return v, 0, false, err
+		}
+		s := t.enc.slot(i)
+		if s.meta&slotPresent == 0 {
+			return v, s.ts, false, nil
+		}
+		b := append(buf[:0], t.enc.mem.bytes(s.val)...)
+		if cap(b) <= loadRoom {
+			buf = b
+		}
+		v, err = vals.Decode(b)
+		return v, s.ts, true, err
+	}
+}
+
 // Set sets the value of a row.
 func (t *Table[K, V]) Set(e Entry, v V, ts int64) error { return t.set(e.slot, v, ts) }
 

@@ -15,6 +15,7 @@ type input struct {
 	batches []Batch // delivered, not yet used up; the first is open when cur is set
 	bytes   int     // of batches
 	cur     Cursor
+	ahead   *lookahead // of cur; nil: records are read one by one
 
 	// The head is the next record, already read. head points into the task's node.Input when the task has one input only.
 	head     *record.Raw
@@ -69,7 +70,7 @@ func (p *input) fill() (bool, error) {
 			}
 			p.cur = p.batches[0].Open(p.position)
 		}
-		ok, err := p.cur.Next(p.head)
+		ok, err := p.next()
 		if err != nil {
 			return false, fmt.Errorf("%s@%d: %w", p.tp, p.position, err)
 		}
@@ -79,6 +80,13 @@ func (p *input) fill() (bool, error) {
 		}
 		p.close()
 	}
+}
+
+func (p *input) next() (ok bool, err error) {
+	if p.ahead != nil {
+		return p.ahead.next(p.cur, p.head)
+	}
+	return p.cur.Next(p.head)
 }
 
 // close ends the open batch.
@@ -109,6 +117,9 @@ func (p *input) clear() {
 		p.batches[i] = nil
 	}
 	p.batches, p.bytes, p.cur = p.batches[:0], 0, nil
+	if p.ahead != nil {
+		p.ahead.clear()
+	}
 	p.hasHead, p.hasTime, p.headErr = false, false, nil
 	p.fetched, p.end, p.idleSince = p.position, -1, -1
 }

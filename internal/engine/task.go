@@ -145,6 +145,13 @@ func (t *Task) openInputs(inputs []record.TopicPartition) error {
 	slices.SortFunc(t.inputs, func(a, b *input) int {
 		return cmp.Or(cmp.Compare(a.tp.Topic, b.tp.Topic), cmp.Compare(a.tp.Partition, b.tp.Partition))
 	})
+	if len(t.node.Stores) > 0 {
+		for _, p := range t.inputs {
+			if p.ahead == nil {
+				p.ahead = &lookahead{stores: t.node.Stores}
+			}
+		}
+	}
 	if len(t.inputs) == 1 {
 		t.inputs[0].head = &t.node.Input.Raw
 	}

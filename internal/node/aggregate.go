@@ -19,6 +19,7 @@ type Step[K, V, A any] func(k K, v V, old record.Opt[A]) (record.Opt[A], error)
 //	A4  When a step deletes the row, the next record of the key begins anew.
 func Aggregate[K, V, A any](t *Task, at *Info, step Step[K, V, A], store *state.Table[K, A],
 	out *Emitter[K, A]) Proc[K, V] {
+	t.looksUp(store)
 	return func(r *Rec[K, V]) error {
 		if r.NullKey || r.Null {
 			at.Stats.Dropped[dropOf(r.NullKey)]++
@@ -120,6 +121,7 @@ func GroupTable[K, V, K2, V2 any](t *Task, at *Info, group GroupChange[K, V, K2,
 //	A6  A group whose last member has left stays, unless a step deletes it.
 func AggregateTable[K, V, A any](t *Task, at *Info, add, sub Step[K, V, A], store *state.Table[K, A],
 	out *Emitter[K, A]) Proc[K, Change[V]] {
+	t.looksUp(store)
 	return func(r *Rec[K, Change[V]]) error {
 		if r.NullKey {
 			return t.Fail(dlq.StageProcess, at, errors.New("a change of a group has a null key"))

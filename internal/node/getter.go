@@ -17,9 +17,11 @@ type Getter[K, V any] func(k K) (Row[V], error)
 
 // StoreGetter reads a materialised table.
 func StoreGetter[K, V any](t *Task, at *Info, store *state.Table[K, V]) Getter[K, V] {
+	t.looksUp(store)
+	get := store.Reader()
 	return func(k K) (Row[V], error) {
 		t.At, t.Doing = at, DoingState
-		v, ts, ok, err := store.Get(k)
+		v, ts, ok, err := get(k)
 		t.Doing = DoingFunction
 		return Row[V]{v, ts, ok}, t.stateError(at, err)
 	}

@@ -12,6 +12,9 @@ import (
 //	    offset order.
 //	T2  Without a store a tombstone is sent on whether or not there was a row.
 func TableSource[K, V any](t *Task, at *Info, store *state.Table[K, V], out *Emitter[K, V]) Proc[K, V] {
+	if store != nil {
+		t.looksUp(store)
+	}
 	return func(r *Rec[K, V]) error {
 		if r.NullKey {
 			at.Stats.Dropped[DropNullKey]++

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/oxbow-streams/oxbow/dlq"
@@ -38,6 +39,19 @@ type Task struct {
 	CommitRequested bool
 	// Timers are the task's punctuations.
 	Timers Timers
+	// Stores are those that records of the task are looked up in by their own keys, each once.
+	Stores []Warmer
+}
+
+// Warmer is a store that can be told which encoded keys come next.
+type Warmer interface{ Warm(keys [][]byte) }
+
+// looksUp says that the records of the task are looked up in a store. The keys of a stateful node are those of the source
+// in front of it, or else there is a repartition topic between them.
+func (t *Task) looksUp(s Warmer) {
+	if !slices.Contains(t.Stores, s) {
+		t.Stores = append(t.Stores, s)
+	}
 }
 
 // Doing is a part of a node's work in which code of the user runs that is not its function.
