@@ -53,7 +53,7 @@ func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], st
 	}
 	*c = core[K, V]{
 		name: env.Engine.Name(), task: env.Task, engine: env.Engine, time: env.Time,
-		keys: owned(keys), vals: owned(vals), stamp: stamp, view: any(vals) == any(serde.BytesView),
+		keys: owned(keys), vals: owned(vals), stamp: stamp, view: isView(vals),
 		kbuf: make([]byte, 0, 64), vbuf: make([]byte, 0, 64),
 	}
 	if c.time == nil {

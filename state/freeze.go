@@ -33,7 +33,10 @@ func (c *cache[X]) freeze(f *freezing) error {
 	c.frozen, c.dirty = c.dirty, c.frozen[:0]
 	c.runs, c.inRuns = nil, 0
 	c.acct.frozen, c.acct.dirty = c.acct.dirty, 0
-	for _, i := range c.frozen {
+	for n, i := range c.frozen {
+		if n%WarmMost == 0 {
+			c.warmSlots(c.frozen[n:])
+		}
 		s := c.slot(i)
 		var err error
 		if s.meta&slotPresent != 0 {

@@ -96,6 +96,9 @@ func (c *cache[X]) nextNote() (i uint32, ok bool) {
 	for {
 		for nt.at < len(nt.queue) {
 			it := nt.queue[nt.at]
+			if nt.at%WarmMost == 0 {
+				c.warmItems(nt.queue[nt.at:])
+			}
 			nt.at++
 			s := c.slot(it.i)
 			if s.meta&slotNoted == 0 {

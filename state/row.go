@@ -54,6 +54,13 @@ func (t *Table[K, V]) encodedRow() (row Row[K, V], there, ok bool, err error) {
 }
 
 func (t *Table[K, V]) rowKey(b []byte) (K, error) {
+	t.held = t.held[:0]
+	if cap(t.held) > loadRoom {
+		t.held = nil
+	}
+	if t.viewKey {
+		return t.seenKeys.Decode(t.hold(b))
+	}
 	k, err := t.keys.Decode(b)
 	if err != nil {
 		err = t.fail("decode key", b, err)
@@ -62,6 +69,10 @@ func (t *Table[K, V]) rowKey(b []byte) (K, error) {
 }
 
 func (t *Table[K, V]) rowValue(s *slot[span], x span) (record.Opt[V], error) {
+	if t.view {
+		v, err := t.seen.Decode(t.hold(t.enc.mem.bytes(x)))
+		return record.Some(v), err
+	}
 	v, err := t.vals.Decode(t.enc.mem.bytes(x))
 	if err != nil {
 		return record.None[V](), t.fail("decode value", t.enc.keyOf(s), err)
@@ -69,9 +80,22 @@ func (t *Table[K, V]) rowValue(s *slot[span], x span) (record.Opt[V], error) {
 	return record.Some(v), nil
 }
 
+// hold copies what is seen as a view until the next row is taken.
+func (t *Table[K, V]) hold(b []byte) []byte {
+	n := len(t.held)
+	t.held = append(t.held, b...)
+	if t.held == nil {
+		return empty
+	}
+	return t.held[n:len(t.held):len(t.held)]
+}
+
+// isView tells whether a serde is serde.BytesView.
+func isView[T any](s serde.Serde[T]) bool { return any(s) == any(serde.BytesView) }
+
 // owned returns a serde whose decoded values do not alias what they were decoded from.
 func owned[T any](s serde.Serde[T]) serde.Serde[T] {
-	if any(s) == any(serde.BytesView) {
+	if isView(s) {
 		return any(serde.Bytes).(serde.Serde[T])
 	}
 	return s

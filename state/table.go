@@ -8,14 +8,20 @@ import (
 // Table is a timestamped key-value store with an emission buffer: the store of a table.
 //
 // An update is one hash look-up: Find the row, then read, write and note it by its Entry.
-type Table[K, V any] struct{ core[K, V] }
+type Table[K, V any] struct {
+	core[K, V]
+	seenKeys serde.Serde[K] // as given: what rows show may be views
+	seen     serde.Serde[V]
+	viewKey  bool
+	held     []byte // what the row taken last shows as views
+}
 
 // Entry is a row of a table, there or not. It is valid until the next Find in its table, and until the unit ends.
 type Entry struct{ slot uint32 }
 
 // OpenTable opens the timestamped store of a task.
 func OpenTable[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V]) (*Table[K, V], error) {
-	t := new(Table[K, V])
+	t := &Table[K, V]{seenKeys: keys, seen: vals, viewKey: isView(keys)}
 	if err := t.open(env, keys, vals, true); err != nil {
 		return nil, err
 	}
@@ -48,8 +54,6 @@ func (t *Table[K, V]) Reader() func(k K) (v V, ts int64, ok bool, err error) {
 		return t.Get
 	}
 	buf := make([]byte, 0, 64)
-	var view any = serde.BytesView
-	vals := view.(serde.Serde[V])
 	return func(k K) (v V, ts int64, ok bool, err error) {
 		i, err := t.find(k)
 		if err != nil {
@@ -63,7 +67,7 @@ func (t *Table[K, V]) Reader() func(k K) (v V, ts int64, ok bool, err error) {
 		if cap(b) <= loadRoom {
 			buf = b
 		}
-		v, err = vals.Decode(b)
+		v, err = t.seen.Decode(b)
 		return v, s.ts, true, err
 	}
 }
@@ -106,7 +110,7 @@ type Row[K, V any] struct {
 	Key      K
 	New, Old record.Opt[V]
 	Time     int64
-	Headers  record.Headers // valid until the next row is taken
+	Headers  record.Headers // valid until the next row is taken, as views of serde.BytesView are
 }
 
 // Noted tells how many rows wait at most.

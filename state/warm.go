@@ -37,6 +37,23 @@ func (c *cache[X]) warm(keys [][]byte) {
 	c.touched = sum
 }
 
+// warmSlots touches the first of these slots.
+func (c *cache[X]) warmSlots(ids []uint32) {
+	var sum uint64
+	for _, i := range ids[:min(len(ids), WarmMost)] {
+		sum += c.slot(i).meta
+	}
+	c.touched = sum
+}
+
+func (c *cache[X]) warmItems(items []item) {
+	var sum uint64
+	for _, it := range items[:min(len(items), WarmMost)] {
+		sum += c.slot(it.i).meta
+	}
+	c.touched = sum
+}
+
 // probe is lookup without a comparison of keys: it returns the slot that most likely has the key of a hash.
 func (c *cache[X]) probe(hash uint64) (i uint32, ok bool) {
 	mask := c.index.mask()

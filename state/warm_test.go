@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/state"
 	"github.com/oxbow-streams/oxbow/stream/serde"
 )
@@ -98,5 +99,61 @@ func TestReaderKeepsItsView(t *testing.T) {
 	k := []byte("a")
 	if n := testing.AllocsPerRun(100, func() { _, _, _, _ = one(k) }); n != 0 {
 		t.Fatalf("a read allocates %v times", n)
+	}
+}
+
+// TestRowsShowViews shows that a row of views lives until the next one is taken, and that taking it allocates nothing.
+func TestRowsShowViews(t *testing.T) {
+	p := newPlace(t, nil)
+	tab, err := state.OpenTable(&p.env, serde.BytesView, serde.BytesView)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows = 400
+	keys := make([][]byte, rows)
+	for i := range keys {
+		keys[i] = fmt.Append(nil, "key", i)
+	}
+	write := func(i int, v []byte, old record.Opt[[]byte]) {
+		e, err := tab.Find(keys[i])
+		if err == nil {
+			err = tab.Note(e, old, int64(i), record.Headers{})
+		}
+		if err == nil {
+			err = tab.Set(e, v, int64(i))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range rows {
+		write(i, keys[i][:i%6], record.Some(keys[i]))
+	}
+	p.units.Commit()
+	i := 0
+	take := func() {
+		row, ok, err := tab.NextRow()
+		if !ok || err != nil {
+			t.Fatalf("row %d: %v, %v", i, ok, err)
+		}
+		if i%7 == 0 { // the row is written while it is looked at
+			write(i, bytes.Repeat([]byte("z"), 50), record.None[[]byte]())
+			p.units.Commit()
+		}
+		v, _ := row.New.Get()
+		old, _ := row.Old.Get()
+		if !bytes.Equal(row.Key, keys[i]) || !bytes.Equal(v, keys[i][:i%6]) || v == nil || !bytes.Equal(old, keys[i]) {
+			t.Fatalf("row %d: %q, %q, was %q", i, row.Key, v, old)
+		}
+		i++
+	}
+	for range 8 {
+		take()
+	}
+	if n := testing.AllocsPerRun(5, take); n != 0 {
+		t.Fatalf("a row allocates %v times", n)
+	}
+	for i < rows {
+		take()
 	}
 }
