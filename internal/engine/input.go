@@ -12,6 +12,8 @@ type input struct {
 	tp  record.TopicPartition
 	src node.Source
 
+	pass *passing // whole batches may be sent on; nil for most inputs
+
 	batches []Batch // delivered, not yet used up; the first is open when cur is set
 	bytes   int     // of batches
 	cur     Cursor
@@ -70,15 +72,9 @@ func (p *input) fill() (bool, error) {
 			}
 			p.cur = p.batches[0].Open(p.position)
 		}
-		ok, err := p.next()
-		if err != nil {
-			return false, fmt.Errorf("%s@%d: %w", p.tp, p.position, err)
+		if ok, err := p.read(); ok || err != nil {
+			return ok, err
 		}
-		if ok {
-			p.hasHead, p.hasTime, p.headErr = true, false, nil
-			return true, nil
-		}
-		p.close()
 	}
 }
 
@@ -87,6 +83,20 @@ func (p *input) next() (ok bool, err error) {
 		return p.ahead.next(p.cur, p.head)
 	}
 	return p.cur.Next(p.head)
+}
+
+// read reads the next record of the open batch into the head. At its end it closes the batch and returns false.
+func (p *input) read() (bool, error) {
+	ok, err := p.next()
+	if err != nil {
+		return false, fmt.Errorf("%s@%d: %w", p.tp, p.position, err)
+	}
+	if ok {
+		p.hasHead, p.hasTime, p.headErr = true, false, nil
+		return true, nil
+	}
+	p.close()
+	return false, nil
 }
 
 // close ends the open batch.

@@ -27,6 +27,10 @@ type OutConfig struct {
 	Builder func(tp record.TopicPartition) Builder
 	// Partition is the partition of a key among n.
 	Partition func(key []byte, n int32) int32
+	// Whole tells whether a batch, read from an offset on, is complete and could be sent on as it is; Reframe makes the batch to
+	// send of it. nil: all output is built record by record.
+	Whole   func(b Batch, from int64) bool
+	Reframe func(b Batch) (Sealed, bool)
 	// Send hands a batch over to be sent. It never blocks.
 	Send func(tp record.TopicPartition, b Sealed, ref *Sent)
 }

@@ -58,7 +58,7 @@ func (t *Task) runOne(p *input, limit int) error {
 	out, sender, timed := t.cfg.Out, t.sender, t.prog.Time
 	for t.n < limit {
 		if !p.hasHead {
-			if ok, err := p.fill(); !ok {
+			if ok, err := t.next(p, limit); !ok {
 				return err
 			}
 		}

@@ -41,11 +41,12 @@ const (
 
 func newRunner(a *App, id int) *runner {
 	r := &runner{app: a, id: id, box: newMailbox(), done: make(chan struct{}), limit: 256, answers: map[int64]chan error{}}
+	fits, reframe := whole(a.cfg.Codec, a.cfg.BatchBytes/8, a.cfg.BatchBytes*2)
 	r.w = NewWorker(WorkerConfig{CommitInterval: a.cfg.CommitInterval.Milliseconds(), InboxBytes: a.cfg.InboxBytes,
 		Linger: a.cfg.Linger.Milliseconds(), CommitDue: a.commitDue,
 		Out: OutConfig{BatchBytes: a.cfg.BatchBytes, UnitBytes: a.cfg.UnitBytes, Topic: a.topics.lookup,
 			Builder:   func(record.TopicPartition) Builder { return &kafkaBuilder{codec: a.cfg.Codec} },
-			Partition: kafka.Partition}}, a.nowMs())
+			Partition: kafka.Partition, Whole: fits, Reframe: reframe}}, a.nowMs())
 	return r
 }
 

@@ -153,7 +153,8 @@ func (t *Task) openInputs(inputs []record.TopicPartition) error {
 		}
 	}
 	if len(t.inputs) == 1 {
-		t.inputs[0].head = &t.node.Input.Raw
+		p := t.inputs[0]
+		p.head, p.pass = &t.node.Input.Raw, t.passesBy(p)
 	}
 	return nil
 }

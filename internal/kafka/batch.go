@@ -45,6 +45,16 @@ func (b *Batch) MaxTime() int64 { return b.h.maxTime }
 // Size returns the bytes of the batch on the wire.
 func (b *Batch) Size() int { return len(b.raw) }
 
+// Len returns the size of the batch before compression, its header included. It is known while the batch is open.
+func (b *Batch) Len() int { return headerSize + len(b.records) }
+
+// Complete tells whether the batch holds every record it was written with, with the timestamps its writer gave them: then it
+// can be sent on as it is.
+func (b *Batch) Complete() bool {
+	const unfit = attrLogAppendTime | attrControl | attrDeleteHorizon
+	return b.h.attributes&unfit == 0 && b.h.count > 0 && b.h.count == b.h.lastDelta+1
+}
+
 // Codec returns the compression of the batch.
 func (b *Batch) Codec() Codec { return b.h.codec() }
 
@@ -97,6 +107,14 @@ func (b *Batch) Open() error {
 	}
 	b.records, b.dec, b.opened = dec.b, dec, true
 	return nil
+}
+
+// Shut gives back what Open took. Views of the records end here; Open opens the batch again.
+func (b *Batch) Shut() {
+	if b.dec != nil {
+		b.dec.Release()
+	}
+	b.dec, b.records, b.opened = nil, nil, false
 }
 
 func (b *Batch) corrupt(offset int64, err error) error {

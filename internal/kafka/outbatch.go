@@ -83,8 +83,7 @@ func (o *OutBatch) Release() {
 //
 // The caller makes sure that every record of the batch is to be passed on, those below its fetch position included.
 func Reframe(b *Batch) (out *OutBatch, ok bool) {
-	const unfit = attrLogAppendTime | attrControl | attrDeleteHorizon
-	if b.h.attributes&unfit != 0 || b.h.count == 0 || b.h.count != b.h.lastDelta+1 {
+	if !b.Complete() {
 		return nil, false
 	}
 	b.Retain()
