@@ -52,7 +52,7 @@ type Store interface {
 
 	// Freeze writes what has changed since the last one to the batch and, unless it is nil, to the changelog. Until Applied
 	// the entries stay in the cache, since the engine lacks them; they may be written again at once, for the next commit.
-	// After an error nothing is frozen: the caller discards what it has and calls Reset, or Freeze again.
+	// After an error nothing is frozen: the caller discards what it has and calls Reset or Close.
 	Freeze(b Batch, log Changelog) error
 
 	// Applied says that the batch of the last Freeze is in the engine.

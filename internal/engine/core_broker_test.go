@@ -16,6 +16,7 @@ func (m *coreMember) obey() {
 			switch a := a.(type) {
 			case Send:
 				m.sends[a.TP] = append(m.sends[a.TP], a)
+				w.sentAt[a.Sent] = w.begun
 			case Fetch:
 				w.say("member %d fetches %s from %d", m.id, a.TP, a.From)
 				m.fetches[a.TP] = &coreFetch{at: a.From, generation: a.Generation}
@@ -156,6 +157,9 @@ func (m *coreMember) land(tp record.TopicPartition) {
 			return
 		}
 	}
+	if tp.Topic == "echo" {
+		w.noteLate(s.Sent, list)
+	}
 	for i, r := range list {
 		r.Offset = base + int64(i)
 		w.logs[tp] = append(w.logs[tp], r)
@@ -195,4 +199,14 @@ func (m *coreMember) commit() {
 		w.group[tp] = o
 	}
 	m.step(OffsetsDone{})
+}
+
+// noteLate counts a batch of the echo that lands after a task with records in it has begun anew.
+func (w *coreWorld) noteLate(sent *Sent, list MemBatch) {
+	for p, begun := range w.sentAt[sent] {
+		of := func(r record.Raw) bool { return int(r.Value[1]-'0') == p }
+		if begun != w.begun[p] && slices.ContainsFunc(list, of) {
+			w.late[p]++
+		}
+	}
 }

@@ -109,9 +109,14 @@ type coreWorld struct {
 
 	replays [corePartitions][]replay
 	losses  [corePartitions]int
-	calm    bool
-	log     []string
-	faults  map[string]int
+	// A task begins anew when it is given away or rewound. What it had sent before that and lands after it is late: it stands between
+	// what came of the new beginning.
+	begun  [corePartitions]int
+	sentAt map[*Sent][corePartitions]int // begun when a batch was sent
+	late   [corePartitions]int           // batches of the echo
+	calm   bool
+	log    []string
+	faults map[string]int
 }
 
 type coreMove struct {
@@ -143,7 +148,8 @@ type coreFetch struct {
 func newWorld(t *testing.T, seed uint64) *coreWorld {
 	w := &coreWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_000_000,
 		logs: map[record.TopicPartition][]record.Raw{}, group: map[record.TopicPartition]Offset{},
-		moving: map[int64]coreMove{}, refuse: map[string]bool{}, faults: map[string]int{}}
+		moving: map[int64]coreMove{}, refuse: map[string]bool{}, faults: map[string]int{},
+		sentAt: map[*Sent][corePartitions]int{}}
 	w.owner = make([]int, corePartitions)
 	for i := range coreWorkers {
 		w.members = append(w.members, w.start(i, memstore.New()))
@@ -209,6 +215,7 @@ func (w *coreWorld) give(p, to int) {
 	at := w.group[inPart(p)]
 	w.check(t.Seek(inPart(p), at.At, at.Metadata))
 	w.owner[p] = to
+	w.begun[p]++
 	w.say("task %d to member %d at %d", p, to, at.At)
 	m.step(AddTask{t})
 	m.step(Restored{ID: id})
@@ -314,6 +321,7 @@ func (w *coreWorld) position(p int) int64 {
 // replayable notes that what a task of m did since its last commit may be done again.
 func (m *coreMember) replayable(p int) {
 	w := m.world
+	w.begun[p]++
 	w.replays[p] = append(w.replays[p], replay{w.group[inPart(p)].At, w.position(p)})
 }
 
