@@ -37,6 +37,13 @@ func newReceiver(t testing.TB) *receiver {
 	}
 }
 
+// at is where a partition is to be read next.
+func (r *receiver) at(tp record.TopicPartition) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.next[tp]
+}
+
 func (r *receiver) deliver(list []Fetched) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

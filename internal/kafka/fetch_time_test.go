@@ -39,8 +39,8 @@ func TestFetchSecondPoll(t *testing.T) {
 		time.Sleep(100 * time.Millisecond) // virtual
 		f.Add(part("late", 0), 0)
 		synctest.Wait()
-		if r.next[part("late", 0)] != 1 || time.Since(start) != 100*time.Millisecond {
-			t.Errorf("after %v: %v", time.Since(start), r.next)
+		if r.at(part("late", 0)) != 1 || time.Since(start) != 100*time.Millisecond {
+			t.Errorf("after %v: %d", time.Since(start), r.at(part("late", 0)))
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
