@@ -67,12 +67,14 @@ type script struct {
 	grouped map[string]stream.Grouped[string, string]
 	groups  map[string]stream.GroupedTable[string, string]
 	stores  map[string]stream.StoreRef
+	globals map[string]stream.GlobalTable[string, string]
 }
 
 func runScript(text string) *stream.Builder {
 	s := &script{stream.NewBuilder(), map[string]stream.Stream[string, string]{}, map[string]stream.Table[string, string]{},
 		map[string]stream.Table[string, int64]{}, map[string]stream.Grouped[string, string]{},
-		map[string]stream.GroupedTable[string, string]{}, map[string]stream.StoreRef{}}
+		map[string]stream.GroupedTable[string, string]{}, map[string]stream.StoreRef{},
+		map[string]stream.GlobalTable[string, string]{}}
 	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		s.step(strings.Fields(line))
 	}
@@ -133,7 +135,7 @@ func (s *script) step(w []string) {
 			}
 		}
 	}
-	if !s.stateless(w, opts, withDefault) && !s.stateful(w, opts) && !s.process(w, opts, uses) {
+	if !s.stateless(w, opts, withDefault) && !s.stateful(w, opts) && !s.joins(w, opts) && !s.process(w, opts, uses) {
 		panic("unknown step " + w[1])
 	}
 }
@@ -237,6 +239,23 @@ func (s *script) stateful(w []string, opts []any) bool {
 	case "leftJoin":
 		s.streams[name] = stream.LeftJoinTable(in, s.tables[w[3]], func(_, l string, _ stream.Opt[string]) string { return l },
 			pick[stream.JoinOption](opts...)...)
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *script) joins(w []string, opts []any) bool {
+	name, op, of := w[0], w[1], w[2]
+	in, node := s.streams[of], pick[stream.NodeOption](opts...)
+	key := func(_, l string) string { return l }
+	switch op {
+	case "globalTable":
+		s.globals[name] = stream.GlobalTableFrom(s.b, of, serde.String, serde.String, pick[stream.TableOption](opts...)...)
+	case "joinGlobal":
+		s.streams[name] = stream.JoinGlobal(in, s.globals[w[3]], key, func(_, l, _ string) string { return l }, node...)
+	case "leftJoinGlobal":
+		s.streams[name] = stream.LeftJoinGlobal(in, s.globals[w[3]], key, func(_, l string, _ stream.Opt[string]) string { return l }, node...)
 	default:
 		return false
 	}

@@ -10,18 +10,43 @@ import (
 // joinMaker makes the joiner of a stream and a table for one task.
 type joinMaker[K, L, R, O any] func(t *node.Task, at *node.Info) func(K, L, Opt[R]) (O, error)
 
+// The four kinds of joiner that has a record of its left side: plain or fallible, for records that meet a row or for all.
+func plainInner[K, L, R, O any](f func(K, L, R) O) joinMaker[K, L, R, O] {
+	return func(*node.Task, *node.Info) func(K, L, Opt[R]) (O, error) {
+		return func(k K, l L, r Opt[R]) (O, error) {
+			row, _ := r.Get()
+			return f(k, l, row), nil
+		}
+	}
+}
+
+func tryInner[K, L, R, O any](f func(context.Context, K, L, R) (O, error)) joinMaker[K, L, R, O] {
+	return func(t *node.Task, at *node.Info) func(K, L, Opt[R]) (O, error) {
+		try := node.TryFold(t, at, f)
+		return func(k K, l L, r Opt[R]) (O, error) {
+			row, _ := r.Get()
+			return try(k, l, row)
+		}
+	}
+}
+
+func plainLeft[K, L, R, O any](f func(K, L, Opt[R]) O) joinMaker[K, L, R, O] {
+	return func(*node.Task, *node.Info) func(K, L, Opt[R]) (O, error) {
+		return func(k K, l L, r Opt[R]) (O, error) { return f(k, l, r), nil }
+	}
+}
+
+func tryLeft[K, L, R, O any](f func(context.Context, K, L, Opt[R]) (O, error)) joinMaker[K, L, R, O] {
+	return func(t *node.Task, at *node.Info) func(K, L, Opt[R]) (O, error) { return node.TryFold(t, at, f) }
+}
+
 // JoinTable looks up each record's key in a table and makes a result of the two. Records without a row, and those with a null
 // key or value, make none. The table's updates make no results. Both topics need equal partition counts; a stream whose key may
 // have changed goes through a repartition topic first.
 func JoinTable[K, L, R, O any](l Stream[K, L], r Table[K, R], f func(k K, l L, r R) O, opts ...JoinOption) Stream[K, O] {
 	set := joinSettings("JoinTable", opts)
 	l.builder().notNil(&set, f)
-	return joinTable(l, r, set, false, func(*node.Task, *node.Info) func(K, L, Opt[R]) (O, error) {
-		return func(k K, l L, r Opt[R]) (O, error) {
-			row, _ := r.Get()
-			return f(k, l, row), nil
-		}
-	})
+	return joinTable(l, r, set, false, plainInner(f))
 }
 
 // TryJoinTable is [JoinTable] for a function that can fail.
@@ -29,13 +54,7 @@ func TryJoinTable[K, L, R, O any](l Stream[K, L], r Table[K, R], f func(ctx cont
 	opts ...JoinOption) Stream[K, O] {
 	set := joinSettings("TryJoinTable", opts)
 	l.builder().notNil(&set, f)
-	return joinTable(l, r, set, false, func(t *node.Task, at *node.Info) func(K, L, Opt[R]) (O, error) {
-		try := node.TryFold(t, at, f)
-		return func(k K, l L, r Opt[R]) (O, error) {
-			row, _ := r.Get()
-			return try(k, l, row)
-		}
-	})
+	return joinTable(l, r, set, false, tryInner(f))
 }
 
 // LeftJoinTable is [JoinTable] with a result also for records without a row, a null key among them: then r is None.
@@ -43,9 +62,7 @@ func LeftJoinTable[K, L, R, O any](l Stream[K, L], r Table[K, R], f func(k K, l 
 	opts ...JoinOption) Stream[K, O] {
 	set := joinSettings("LeftJoinTable", opts)
 	l.builder().notNil(&set, f)
-	return joinTable(l, r, set, true, func(*node.Task, *node.Info) func(K, L, Opt[R]) (O, error) {
-		return func(k K, l L, r Opt[R]) (O, error) { return f(k, l, r), nil }
-	})
+	return joinTable(l, r, set, true, plainLeft(f))
 }
 
 // TryLeftJoinTable is [LeftJoinTable] for a function that can fail.
@@ -53,9 +70,7 @@ func TryLeftJoinTable[K, L, R, O any](l Stream[K, L], r Table[K, R],
 	f func(ctx context.Context, k K, l L, r Opt[R]) (O, error), opts ...JoinOption) Stream[K, O] {
 	set := joinSettings("TryLeftJoinTable", opts)
 	l.builder().notNil(&set, f)
-	return joinTable(l, r, set, true, func(t *node.Task, at *node.Info) func(K, L, Opt[R]) (O, error) {
-		return node.TryFold(t, at, f)
-	})
+	return joinTable(l, r, set, true, tryLeft(f))
 }
 
 func joinTable[K, L, R, O any](l Stream[K, L], right Table[K, R], set settings, left bool,

@@ -113,7 +113,7 @@ func (t *table[K, V]) add(c *topology.Compiler, n *topology.Node, k serde.Serde[
 	if !t.stored {
 		return n
 	}
-	t.storable(c, k, v)
+	storable(c, t.set.call, k, v)
 	spec := state.TableSpec(t.store, k, v)
 	spec.InMemory, spec.Logged, spec.Buffered = t.set.inMemory, !t.set.noChangelog, t.set.emit == EmitDeduped
 	c.Store(n, &topology.Store{Name: t.store, Spec: spec, Identity: t})
@@ -121,13 +121,13 @@ func (t *table[K, V]) add(c *topology.Compiler, n *topology.Node, k serde.Serde[
 }
 
 // storable finds keys and values that a store cannot tell from absence.
-func (t *table[K, V]) storable(c *topology.Compiler, k serde.Serde[K], v serde.Serde[V]) {
+func storable[K, V any](c *topology.Compiler, call string, k serde.Serde[K], v serde.Serde[V]) {
 	if _, ok := k.(serde.Nullable[K]); ok {
-		c.Fault("%s: keys of type %s may be null, which a table has no row for: use PresentKeys before", t.set.call, typeName[K]())
+		c.Fault("%s: keys of type %s may be null, which a table has no row for: use PresentKeys before", call, typeName[K]())
 	}
 	if _, ok := v.(serde.Nullable[V]); ok {
 		c.Fault("%s: values of type %s may be null, which a table cannot keep: use Present before, or the Opt twin of the step",
-			t.set.call, typeName[V]())
+			call, typeName[V]())
 	}
 }
 

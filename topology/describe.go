@@ -20,13 +20,19 @@ func (t *Topology) Describe() string {
 	var b strings.Builder
 	b.WriteString("Topologies:\n ")
 	for _, sub := range t.Subs {
-		fmt.Fprintf(&b, "  Sub-topology: %d\n", sub.ID)
+		fmt.Fprintf(&b, "  Sub-topology: %d", sub.ID)
+		if sub.Global != nil {
+			b.WriteString(" for global store (will not generate tasks)")
+		}
+		b.WriteByte('\n')
 		for _, d := range describe(sub) {
 			b.WriteString("    ")
 			d.write(&b)
 			b.WriteByte('\n')
 		}
-		b.WriteByte('\n')
+		if sub.Global == nil {
+			b.WriteByte('\n')
+		}
 	}
 	return b.String()
 }

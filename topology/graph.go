@@ -50,6 +50,8 @@ type SourceSpec struct {
 	Offset  OffsetReset
 	// Table: the step is a table; it shares its topic with no other source.
 	Table bool
+	// Global: the step is a global table; all partitions of its topic are read by every instance.
+	Global bool
 	// Key and Value are the serdes, to tell whether two streams of one topic agree.
 	Key, Value any
 }

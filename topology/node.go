@@ -32,6 +32,7 @@ type Node struct {
 	Pattern *regexp.Regexp // of a source that reads every topic that matches
 	Offset  OffsetReset    // of a source
 	table   bool           // a source that is a table's
+	global  bool           // a source that is a global table's
 	// Plain says of a source or sink that bytes pass it unchanged: its serdes add nothing, timestamps are the records' own, and
 	// partitions are chosen by the key's hash.
 	Plain bool
@@ -46,7 +47,8 @@ type Node struct {
 
 // NewSource makes a source node.
 func NewSource(name string, s *SourceSpec, wire func(in *Instance, self *Node) error) *Node {
-	return &Node{Name: name, Kind: KindSource, Topics: s.Topics, Pattern: s.Pattern, Offset: s.Offset, table: s.Table, Wire: wire}
+	return &Node{Name: name, Kind: KindSource, Topics: s.Topics, Pattern: s.Pattern, Offset: s.Offset, table: s.Table,
+		global: s.Global, Wire: wire}
 }
 
 // NewProcessor makes a node that works on records.

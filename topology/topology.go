@@ -15,6 +15,8 @@ type Topology struct {
 	Subs   []*Sub
 	Nodes  []*Node // by ID; parents stand before children
 	Stores []*Store
+	// Globals are the stores that every instance fills for all its tasks, by the numbers of their sub-topologies.
+	Globals []*Global
 	// Internals are the repartition topics, sorted by name.
 	Internals []*Internal
 	// Copartitions are the groups of topics that must have equal partition counts, by their real names.
@@ -33,6 +35,7 @@ type Sub struct {
 	Patterns []*regexp.Regexp
 	Sinks    []string // real names of the topics its sinks write to, sorted; without those chosen per record
 	Stores   []*Store
+	Global   *Global // what it is if it makes no tasks; else nil
 }
 
 // Internal is a repartition topic.
@@ -152,6 +155,12 @@ func (c *Compiler) topology() *Topology {
 		}
 		t.Subs[s.Sub].Stores = append(t.Subs[s.Sub].Stores, s)
 	}
+	for _, sub := range t.Subs {
+		if sub.Global != nil {
+			sub.Global.Store = sub.Stores[0]
+			t.Globals = append(t.Globals, sub.Global)
+		}
+	}
 	for _, in := range c.internal {
 		t.Internals = append(t.Internals, in)
 	}
@@ -165,6 +174,10 @@ func (c *Compiler) topics(sub *Sub, n *Node) {
 		in := c.internal[name]
 		if in != nil {
 			name = in.Topic
+		}
+		if n.global {
+			sub.Global = &Global{Topic: name, Sub: sub}
+			continue
 		}
 		if n.Kind == KindSource {
 			sub.Topics = append(sub.Topics, name)

@@ -4,7 +4,7 @@ package conformance
 // The list shrinks to nothing.
 func postponed(s Step) bool {
 	switch s.Op {
-	case "globalTable", "changes", "windowBy", "cogroup", "joinStream", "joinGlobal", "joinTables", "joinForeign", "suppress":
+	case "changes", "windowBy", "cogroup", "joinStream", "joinTables", "joinForeign", "suppress":
 		return true
 	case "store":
 		return true // versioned stores

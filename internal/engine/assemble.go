@@ -21,6 +21,8 @@ type Workshop struct {
 	// Context and CallTimeout are for the user's fallible functions.
 	Context     context.Context
 	CallTimeout time.Duration
+	// Globals are the stores of the global tables, by name, for the tasks that join with them.
+	Globals map[string]node.GlobalView
 }
 
 // Assemble opens the stores of a task and wires its nodes. Its stores must be restored before the program's Init.
@@ -28,7 +30,8 @@ func (s *Workshop) Assemble(id record.TaskID, out *Out, now int64) (p *Program, 
 	if id.Sub < 0 || int(id.Sub) >= len(s.Topology.Subs) {
 		return nil, fmt.Errorf("task %s: the topology has %d sub-topologies", id, len(s.Topology.Subs))
 	}
-	n := &node.Task{ID: id, Out: out.Sender(), WallTime: now, StreamTime: -1, Context: s.Context, CallTimeout: s.CallTimeout}
+	n := &node.Task{ID: id, Out: out.Sender(), WallTime: now, StreamTime: -1, Context: s.Context, CallTimeout: s.CallTimeout,
+		Globals: s.Globals}
 	p = &Program{Node: n, Time: new(int64)}
 	var closers []func() error
 	p.Close = func() error {

@@ -41,6 +41,8 @@ type Task struct {
 	Timers Timers
 	// Stores are those that records of the task are looked up in by their own keys, each once.
 	Stores []Warmer
+	// Globals are the stores of the global tables, by name. They are set before the nodes are wired.
+	Globals map[string]GlobalView
 }
 
 // Warmer is a store that can be told which encoded keys come next.

@@ -18,6 +18,7 @@
 //	    engine, is the error of the call that met it, and ends the driver.
 //	D4  With [Twice] every unit is run, undone and run again, and must give the same: a change that escapes the undo is an
 //	    error.
+//	D5  A global table has what its topic was told as soon as Pipe returns, as the other tables do.
 //
 // What it does not do: rebalances, restores, concurrency. Those are the integration tests'.
 package streamtest

@@ -38,6 +38,7 @@ type Driver struct {
 	queue  []delivery
 	most   int // records that a task does before the next commit, and that are delivered at once
 	gens   map[record.TopicPartition]int64
+	spaces []state.Space // that tasks read global tables in
 	group  map[record.TopicPartition]engine.Offset
 }
 
@@ -143,6 +144,9 @@ func (d *Driver) begin() error {
 		Out: engine.OutConfig{BatchBytes: 1 << 20, UnitBytes: 64 << 20, Topic: d.info,
 			Builder:   func(record.TopicPartition) engine.Builder { return &engine.MemBuilder{} },
 			Partition: func([]byte, int32) int32 { return 0 }}}, d.now)
+	if err := d.openGlobals(); err != nil {
+		return err
+	}
 	for i, sub := range d.topo.Subs {
 		id := record.TaskID{Sub: int32(i)}
 		prog, err := d.shop.Assemble(id, d.worker.Out, d.now)
@@ -152,6 +156,9 @@ func (d *Driver) begin() error {
 		var inputs []record.TopicPartition
 		for _, name := range sub.Topics {
 			inputs = append(inputs, record.TopicPartition{Topic: name})
+		}
+		if sub.Global != nil {
+			inputs = append(inputs, record.TopicPartition{Topic: sub.Global.Topic})
 		}
 		t, err := engine.NewTask(engine.TaskConfig{App: d.opts.appID, ID: id, Program: prog, Out: d.worker.Out,
 			DeadLetters: DeadLetterTopic, Policy: d.opts.policy, MaxIdle: d.opts.maxIdle, KeepPartial: d.opts.partial,
@@ -373,6 +380,7 @@ func (d *Driver) Restart() error {
 }
 
 func (d *Driver) stop() error {
+	defer d.closeGlobals()
 	var ids []record.TaskID
 	for _, t := range d.worker.Tasks() {
 		ids = append(ids, t.ID)

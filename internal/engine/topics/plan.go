@@ -149,7 +149,9 @@ func NewPlan(t *topology.Topology, cfg Config, found map[string]Found) (*Plan, e
 		}})
 	}
 	for _, sub := range t.Subs {
-		p.addSub(t, cfg, sub)
+		if sub.Global == nil {
+			p.addSub(t, cfg, sub)
+		}
 	}
 	if !cfg.NoDeadLetter {
 		p.addDeadLetters(t.App, cfg, sources, found)
