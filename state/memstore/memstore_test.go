@@ -12,3 +12,9 @@ func TestEngine(t *testing.T) {
 		return storetest.Place{Open: func() (state.Engine, error) { return New(), nil }}
 	})
 }
+
+func TestBuffer(t *testing.T) {
+	storetest.Buffer(t, func() storetest.Place {
+		return storetest.Place{Open: func() (state.Engine, error) { return New(), nil }}
+	})
+}

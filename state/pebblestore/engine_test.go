@@ -25,3 +25,10 @@ func TestEngine(t *testing.T) {
 		return storetest.Place{Durable: true, Open: func() (state.Engine, error) { return Open(small(fs)) }}
 	})
 }
+
+func TestBuffer(t *testing.T) {
+	storetest.Buffer(t, func() storetest.Place {
+		fs := vfs.NewMem()
+		return storetest.Place{Durable: true, Open: func() (state.Engine, error) { return Open(small(fs)) }}
+	})
+}

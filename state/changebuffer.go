@@ -1,0 +1,211 @@
+package state
+
+import (
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/stream/serde"
+)
+
+// ChangeBuffer keeps the newest change of each key until its time has come: the store of suppress.
+//
+//	B5  The first change of a key decides its place; later ones replace the values and the context.
+//	B6  The old value of the first change of a key is its prior value, that which downstream saw last; it stays until the row is
+//	    removed.
+type ChangeBuffer[K, V any] struct {
+	buffer
+	keys serde.Serde[K]
+	vals serde.Serde[V]
+
+	kbuf, nbuf, obuf, pbuf, vbuf, room []byte
+	hbuf                               []byte // headers of the first row
+	skipped                            []byte // headers that nobody asked for
+	topics                             names
+}
+
+// BufferedChange is a row of a [ChangeBuffer]. It is valid until its unit ends or the next row is asked for.
+type BufferedChange[K, V any] struct {
+	Key        K
+	New, Prior record.Opt[V]
+	Context    RecordContext
+	Raw        record.Raw // key and new value as they are kept, for a dead letter
+}
+
+// OpenChangeBuffer opens the buffer of a task.
+func OpenChangeBuffer[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V]) (*ChangeBuffer[K, V], error) {
+	s := &ChangeBuffer[K, V]{keys: keys, vals: vals}
+	return s, s.open(env, bufferLayout{
+		time: func(_, value []byte) int64 { return bufferTime(value) },
+		check: func(_, value []byte) error {
+			_, _, err := (&BufferValue{}).parse(value, nil)
+			return err
+		},
+	})
+}
+
+// SuppressSpec describes the buffer of suppress. Fields may be changed afterwards.
+func SuppressSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V]) Spec {
+	return Spec{
+		Name: name, Kind: KindBuffer, Logged: true, TopicConfig: map[string]string{"cleanup.policy": "compact"},
+		Open:          func(env *Env) (Store, error) { return OpenChangeBuffer(env, keys, vals) },
+		FromChangelog: changeFromChangelog,
+	}
+}
+
+// Put buffers a change. time is where it stands if its key has no row yet. old is the value before the change.
+func (s *ChangeBuffer[K, V]) Put(k K, time int64, now, old record.Opt[V], in *RecordContext) (err error) {
+	if err = s.load(); err != nil {
+		return err
+	}
+	if s.kbuf, err = s.keys.Append(s.kbuf[:0], k); err != nil {
+		return s.codec("encode key", nil, err)
+	}
+	v := BufferValue{Context: *in, Time: time}
+	if v.New, s.nbuf, err = s.encode(s.nbuf, now); err != nil {
+		return err
+	}
+	if v.Old, s.obuf, err = s.encode(s.obuf, old); err != nil {
+		return err
+	}
+	v.Prior = v.Old
+	if i, ok := s.lookup(s.kbuf); ok && s.slots[i].at >= 0 {
+		was, err := s.read(i)
+		if err != nil {
+			return err
+		}
+		s.pbuf = append(s.pbuf[:0], was.Prior...)
+		v.Prior, v.Time = nil, was.Time
+		if was.Prior != nil {
+			v.Prior = notNil(s.pbuf)
+		}
+	}
+	s.vbuf = v.Append(s.vbuf[:0])
+	s.put(s.kbuf, v.Time, s.vbuf)
+	s.trim()
+	return nil
+}
+
+// trim gives up room that one large row has left behind.
+func (s *ChangeBuffer[K, V]) trim() {
+	if cap(s.vbuf) > loadRoom || cap(s.nbuf) > loadRoom || cap(s.obuf) > loadRoom || cap(s.pbuf) > loadRoom {
+		s.vbuf, s.nbuf, s.obuf, s.pbuf = nil, nil, nil, nil
+	}
+}
+
+func notNil(b []byte) []byte {
+	if b == nil {
+		return empty
+	}
+	return b
+}
+
+func (s *ChangeBuffer[K, V]) encode(room []byte, v record.Opt[V]) (val, grown []byte, err error) {
+	x, ok := v.Get()
+	if !ok {
+		return nil, room, nil
+	}
+	b, err := s.vals.Append(room[:0], x)
+	if err != nil {
+		return nil, room, s.codec("encode value", s.kbuf, err)
+	}
+	return notNil(b), b, nil
+}
+
+// read takes the value of a row apart; its context is left out.
+func (s *ChangeBuffer[K, V]) read(i uint32) (v BufferValue, err error) {
+	b, err := s.value(i, s.room)
+	if err == nil {
+		var raw []byte
+		if _, raw, err = v.parse(b, s.skipped[:0]); raw != nil {
+			s.skipped = raw
+		}
+	}
+	return v, err
+}
+
+// Prior returns the value that downstream saw last of a key that has a row; buffered is false if it has none.
+func (s *ChangeBuffer[K, V]) Prior(k K) (prior record.Opt[V], buffered bool, err error) {
+	if err = s.load(); err != nil {
+		return prior, false, err
+	}
+	key, err := s.keys.Append(s.kbuf[:0], k)
+	if err != nil {
+		return prior, false, s.codec("encode key", nil, err)
+	}
+	s.kbuf = key
+	i, ok := s.lookup(key)
+	if !ok || s.slots[i].at < 0 {
+		return prior, false, nil
+	}
+	v, err := s.read(i)
+	if err != nil {
+		return prior, false, err
+	}
+	prior, err = s.decode(v.Prior, key)
+	return prior, true, err
+}
+
+// First returns the first row; ok is false if there is none.
+func (s *ChangeBuffer[K, V]) First() (row BufferedChange[K, V], ok bool, err error) {
+	if err = s.load(); err != nil || s.Len() == 0 {
+		return row, false, err
+	}
+	i := s.heap[0]
+	key := s.mem.bytes(s.slots[i].key)
+	b, err := s.value(i, s.room)
+	if err != nil {
+		return row, false, err
+	}
+	if s.slots[i].flags&rowAway != 0 {
+		s.room = b
+	}
+	v := BufferValue{}
+	topic, raw, err := v.parse(b, s.hbuf[:0])
+	if err != nil {
+		return row, false, s.codec("decode value", key, err)
+	}
+	s.hbuf = raw[:0]
+	row.Context = v.Context
+	row.Context.Topic = s.topics.name(topic)
+	row.Raw = record.Raw{Key: key, Value: v.New, Headers: v.Context.Headers, Time: v.Context.Time, Offset: v.Context.Offset}
+	if row.Key, err = s.keys.Decode(key); err != nil {
+		return row, false, s.codec("decode key", key, err)
+	}
+	if row.New, err = s.decode(v.New, key); err != nil {
+		return row, false, err
+	}
+	row.Prior, err = s.decode(v.Prior, key)
+	return row, err == nil, err
+}
+
+func (s *ChangeBuffer[K, V]) decode(b, key []byte) (v record.Opt[V], err error) {
+	if b == nil {
+		return v, nil
+	}
+	x, err := s.vals.Decode(b)
+	if err != nil {
+		return v, s.codec("decode value", key, err)
+	}
+	return record.Some(x), nil
+}
+
+func (b *buffer) codec(op string, key []byte, err error) error {
+	if key != nil {
+		key = append([]byte{}, key...)
+	}
+	return &CodecError{b.task, b.name, op, key, err}
+}
+
+// names keeps the strings of a few topics, so that a row's topic costs no allocation.
+type names []string
+
+func (n *names) name(b []byte) string {
+	for _, s := range *n {
+		if s == string(b) {
+			return s
+		}
+	}
+	s := string(b)
+	if len(*n) < 16 {
+		*n = append(*n, s)
+	}
+	return s
+}

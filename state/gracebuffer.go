@@ -1,0 +1,135 @@
+package state
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/stream/serde"
+)
+
+// GraceBuffer keeps records until their time has come, each of them, also those of one key and time: the store of a stream-table
+// join with grace. A row's key in engine and changelog is Kafka Streams': a zero, the time, the key, and a number in the order of
+// arrival.
+type GraceBuffer[K, V any] struct {
+	buffer
+	keys   serde.Serde[K]
+	vals   serde.Serde[V]
+	isNull func(V) bool
+
+	kbuf, nbuf, vbuf, room, hbuf []byte
+	topics                       names
+}
+
+// BufferedRecord is a row of a [GraceBuffer]. It is valid until its unit ends or the next row is asked for.
+type BufferedRecord[K, V any] struct {
+	Key     K
+	Value   V
+	Null    bool // the value is null; Value is the zero V
+	Context RecordContext
+	Raw     record.Raw // key and value as they are kept, for a dead letter
+}
+
+const (
+	graceHead = 1 + 8
+	graceTail = 4
+)
+
+// OpenGraceBuffer opens the buffer of a task.
+func OpenGraceBuffer[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V]) (*GraceBuffer[K, V], error) {
+	s := &GraceBuffer[K, V]{keys: keys, vals: vals}
+	if n, ok := vals.(serde.Nullable[V]); ok {
+		s.isNull = n.IsNull
+	}
+	return s, s.open(env, bufferLayout{
+		head: graceHead, tail: graceTail,
+		time:  func(key, _ []byte) int64 { return int64(binary.BigEndian.Uint64(key[1:])) },
+		check: checkGraceRow,
+	})
+}
+
+func checkGraceRow(key, value []byte) error {
+	if len(key) < graceHead+graceTail {
+		return fmt.Errorf("a key of %d bytes has no time and number", len(key))
+	}
+	_, _, err := (&BufferValue{}).parse(value, nil)
+	return err
+}
+
+// GraceBufferSpec describes the buffer of a stream-table join with grace. Fields may be changed afterwards.
+func GraceBufferSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V]) Spec {
+	return Spec{
+		Name: name, Kind: KindBuffer, Logged: true, TopicConfig: map[string]string{"cleanup.policy": "compact"},
+		Open: func(env *Env) (Store, error) { return OpenGraceBuffer(env, keys, vals) },
+		FromChangelog: func(_ []byte, r record.Raw) (key, value []byte, err error) {
+			if r.Value != nil {
+				err = checkGraceRow(r.Key, r.Value)
+			}
+			return r.Key, r.Value, err
+		},
+	}
+}
+
+// Put buffers a record, to be released by the time of its context.
+func (s *GraceBuffer[K, V]) Put(k K, v V, in *RecordContext) (err error) {
+	if err = s.load(); err != nil {
+		return err
+	}
+	if s.Len() == 0 {
+		s.seq = 0 // arrival counts among rows that wait together
+	}
+	s.kbuf = binary.BigEndian.AppendUint64(append(s.kbuf[:0], 0), uint64(in.Time))
+	if s.kbuf, err = s.keys.Append(s.kbuf, k); err != nil {
+		return s.codec("encode key", nil, err)
+	}
+	s.kbuf = binary.BigEndian.AppendUint32(s.kbuf, s.seq)
+	row := BufferValue{Context: *in}
+	if s.isNull == nil || !s.isNull(v) {
+		if s.nbuf, err = s.vals.Append(s.nbuf[:0], v); err != nil {
+			return s.codec("encode value", s.kbuf, err)
+		}
+		row.New = notNil(s.nbuf)
+	}
+	s.vbuf = row.Append(s.vbuf[:0])
+	s.put(s.kbuf, in.Time, s.vbuf)
+	s.seq = (s.seq + 1) & 0x7fffffff
+	if cap(s.vbuf) > loadRoom {
+		s.vbuf, s.nbuf = nil, nil
+	}
+	return nil
+}
+
+// First returns the first row; ok is false if there is none.
+func (s *GraceBuffer[K, V]) First() (row BufferedRecord[K, V], ok bool, err error) {
+	if err = s.load(); err != nil || s.Len() == 0 {
+		return row, false, err
+	}
+	i := s.heap[0]
+	stored := s.mem.bytes(s.slots[i].key)
+	key := stored[graceHead : len(stored)-graceTail]
+	b, err := s.value(i, s.room)
+	if err != nil {
+		return row, false, err
+	}
+	if s.slots[i].flags&rowAway != 0 {
+		s.room = b
+	}
+	v := BufferValue{}
+	topic, raw, err := v.parse(b, s.hbuf[:0])
+	if err != nil {
+		return row, false, s.codec("decode value", key, err)
+	}
+	s.hbuf = raw[:0]
+	row.Context = v.Context
+	row.Context.Topic = s.topics.name(topic)
+	row.Raw = record.Raw{Key: key, Value: v.New, Headers: v.Context.Headers, Time: v.Context.Time, Offset: v.Context.Offset}
+	if row.Key, err = s.keys.Decode(key); err != nil {
+		return row, false, s.codec("decode key", key, err)
+	}
+	if row.Null = v.New == nil && s.isNull == nil; v.New != nil {
+		if row.Value, err = s.vals.Decode(v.New); err != nil {
+			return row, false, s.codec("decode value", key, err)
+		}
+	}
+	return row, true, nil
+}
