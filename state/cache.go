@@ -39,9 +39,10 @@ type cache[X any] struct {
 	acct     account
 	sizes    []uintptr // where X holds strings
 	hooks    hooks[X]
-	perSlot  int64 // bytes that a dirty slot counts for, beside what it points to
-	plain    bool  // X has no bytes beside the slot
-	pointers bool  // X holds pointers: what is given up must be cleared
+	seg      *segments // of a window or session store; else nil
+	perSlot  int64     // bytes that a dirty slot counts for, beside what it points to
+	plain    bool      // X has no bytes beside the slot
+	pointers bool      // X holds pointers: what is given up must be cleared
 	scratch  []byte
 	touched  uint64 // keeps what warm does from being left out
 }

@@ -20,6 +20,7 @@ type core[K, V any] struct {
 	keys   serde.Serde[K]
 	vals   serde.Serde[V]
 	engine EngineStore
+	seg    *segments // of a window or session store; else nil
 
 	dec  *cache[V]
 	enc  *cache[span]
@@ -45,6 +46,7 @@ type untyped interface {
 	noted() int
 	stats() StoreStats
 	warm(keys [][]byte)
+	divide(g *segments)
 }
 
 func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], stamp bool) error {
@@ -142,6 +144,14 @@ func (c *core[K, V]) find(k K) (uint32, error) {
 		return 0, c.fail("encode key", nil, err)
 	}
 	c.kbuf = b
+	return c.findKey(b)
+}
+
+// findKey returns the slot of an encoded key, loaded.
+func (c *core[K, V]) findKey(b []byte) (uint32, error) {
+	if c.seg != nil && !c.seg.visible(b) {
+		return c.seg.void, nil
+	}
 	if c.dec != nil {
 		return c.dec.find(b)
 	}
@@ -172,6 +182,9 @@ func (c *core[K, V]) value(i uint32) (v V, ts int64, ok bool, err error) {
 
 // set writes a slot.
 func (c *core[K, V]) set(i uint32, v V, ts int64) error {
+	if c.seg != nil && !c.seg.writes(i) {
+		return nil
+	}
 	if c.dec != nil {
 		if c.check {
 			if _, err := c.tryEncode(v); err != nil {
@@ -207,6 +220,9 @@ func (c *core[K, V]) tryEncode(v V) ([]byte, error) {
 
 // remove deletes a slot's value.
 func (c *core[K, V]) remove(i uint32, ts int64) {
+	if c.seg != nil && !c.seg.writes(i) {
+		return
+	}
 	if c.dec != nil {
 		var zero V
 		c.dec.write(i, zero, false, ts)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"math"
 )
 
 // Cursor iterates over a store, as it was when the cursor was opened. It ends with its unit; who stops early may close it
@@ -17,6 +18,7 @@ type Cursor[K, V any] struct {
 	core *core[K, V]
 	dec  *scan[V]
 	enc  *scan[span]
+	list []Row[K, V] // what is left, if the rows were collected before
 
 	key   K
 	value V
@@ -25,6 +27,12 @@ type Cursor[K, V any] struct {
 }
 
 func (c *core[K, V]) scan(lower, upper []byte, reverse bool) (cur *Cursor[K, V], err error) {
+	if c.seg != nil && (lower != nil || upper != nil) {
+		return nil, fmt.Errorf("task %s: store %s: iterate: rows of a %s store are asked for by time", c.task, c.name, c.seg.kind)
+	}
+	if c.seg != nil {
+		return c.inRange(timeRange{to: math.MaxInt64}, reverse)
+	}
 	cur = &Cursor[K, V]{core: c}
 	if lower != nil && upper != nil && bytes.Compare(lower, upper) >= 0 {
 		return cur, nil
@@ -47,6 +55,8 @@ func (cur *Cursor[K, V]) Next() bool {
 	switch {
 	case cur.err != nil:
 		return false
+	case cur.list != nil:
+		return cur.listed()
 	case cur.dec != nil:
 		if !cur.dec.next() {
 			return cur.stopped(cur.dec.err)
@@ -78,6 +88,25 @@ func (cur *Cursor[K, V]) Next() bool {
 	}
 	cur.time = ts
 	return cur.decode(key, b)
+}
+
+// listed goes to the next row that was collected.
+func (cur *Cursor[K, V]) listed() bool {
+	if len(cur.list) == 0 {
+		return false
+	}
+	row := cur.list[0]
+	cur.key, cur.time, cur.list = row.Key, row.Time, cur.list[1:]
+	cur.value, _ = row.New.Get()
+	return true
+}
+
+// bytes returns the encoded key of the current row.
+func (cur *Cursor[K, V]) bytes() []byte {
+	if cur.dec != nil {
+		return cur.dec.key
+	}
+	return cur.enc.key
 }
 
 // decode decodes the key and, unless it is nil, the value.

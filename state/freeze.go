@@ -26,10 +26,15 @@ func (c *cache[X]) freeze(f *freezing) error {
 	if len(c.frozen) > 0 {
 		return fmt.Errorf("freeze before the last one of %d keys was applied", len(c.frozen))
 	}
+	if c.seg != nil {
+		if err := c.expire(f); err != nil {
+			return err
+		}
+	}
 	if len(c.dirty) == 0 {
 		return nil
 	}
-	sortByKey(c.dirty, c.keyAt)
+	c.sortDirty()
 	c.frozen, c.dirty = c.dirty, c.frozen[:0]
 	c.runs, c.inRuns = nil, 0
 	c.acct.frozen, c.acct.dirty = c.acct.dirty, 0
@@ -68,7 +73,7 @@ func (c *cache[X]) freezeValue(f *freezing, s *slot[X]) (err error) {
 	if f.buf == nil {
 		f.buf = empty // nil is null
 	}
-	if err = f.batch.Set(f.store, key, f.buf); err != nil || f.log == nil {
+	if err = f.batch.Set(f.store, c.engineKey(key), f.buf); err != nil || f.log == nil {
 		return err
 	}
 	return f.log.Append(s.ts, key, f.buf[at:], record.Headers{})
@@ -76,7 +81,7 @@ func (c *cache[X]) freezeValue(f *freezing, s *slot[X]) (err error) {
 
 func (c *cache[X]) freezeDelete(f *freezing, s *slot[X]) error {
 	key := c.keyOf(s)
-	if err := f.batch.Delete(f.store, key); err != nil || f.log == nil {
+	if err := f.batch.Delete(f.store, c.engineKey(key)); err != nil || f.log == nil {
 		return err
 	}
 	return f.log.Append(s.ts, key, nil, record.Headers{})
@@ -88,6 +93,9 @@ func (c *cache[X]) applied() {
 		c.slot(i).meta &^= slotPinned
 	}
 	c.frozen = c.frozen[:0]
+	if c.seg != nil {
+		c.seg.applied()
+	}
 	c.acct.frozen = 0
 	c.acct.fold()
 }
@@ -107,12 +115,18 @@ func (c *cache[X]) reset() {
 	}
 	c.mem.release(c.notes.hdr)
 	c.notes = notes{}
+	if c.seg != nil {
+		c.forgetAll()
+	}
 	for _, i := range slices.Concat(c.dirty, c.frozen) {
 		if c.slot(i).meta&(slotDirty|slotPinned) != 0 {
 			c.forget(i)
 		}
 	}
 	c.dirty, c.frozen, c.runs, c.inRuns = nil, nil, nil, 0
+	if c.seg != nil {
+		c.seg.reset()
+	}
 	c.acct.dirty, c.acct.frozen = 0, 0
 	c.acct.fold()
 }

@@ -23,6 +23,7 @@ type Restorer struct {
 	at    StoredOffset // after the records added so far
 	done  StoredOffset // after those that are in the engine
 	stats RestoreStats
+	clock *restoredClock // of a window or session store; else nil
 
 	seed  maphash.Seed
 	index index
@@ -57,10 +58,14 @@ func NewRestorer(store EngineStore, spec *Spec, from StoredOffset, room int64) *
 	if room <= 0 {
 		room = DefaultRestoreRoom
 	}
-	return &Restorer{
+	r := &Restorer{
 		store: store, from: spec.FromChangelog, room: room, at: from, done: from,
 		seed: maphash.MakeSeed(), index: make(index, minIndex),
 	}
+	if spec.segments != nil {
+		r.clock = &restoredClock{g: spec.segments, now: -1}
+	}
+	return r
 }
 
 // Stats returns what has been done so far.
@@ -82,7 +87,7 @@ func (r *Restorer) Add(rec record.Raw, brokerTime int64) error {
 	if err != nil {
 		return r.fail(rec.Offset, err)
 	}
-	if n := len(value); n > cap(r.buf) && n <= loadRoom {
+	if n := len(key) + len(value); n > cap(r.buf) && n <= loadRoom {
 		r.buf = make([]byte, 0, 2*n)
 	}
 	if len(r.rows) > 0 && r.used()+int64(len(key)+len(value))+rowCost > r.room {
@@ -91,6 +96,9 @@ func (r *Restorer) Add(rec record.Raw, brokerTime int64) error {
 		}
 	}
 	r.put(key, value)
+	if r.clock != nil {
+		r.clock.now = max(r.clock.now, r.clock.g.timeOf(key))
+	}
 	r.stats.Records++
 	r.stats.Bytes += int64(len(rec.Key) + len(rec.Value))
 	r.at.Changelog = rec.Offset + 1
@@ -155,6 +163,12 @@ func (r *Restorer) round(o StoredOffset) error {
 	in, err := r.store.Ingester()
 	if err != nil {
 		return r.fail(o.Changelog, err)
+	}
+	if r.clock != nil {
+		if err := r.clock.add(r.store, in); err != nil {
+			in.Abort()
+			return r.fail(o.Changelog, err)
+		}
 	}
 	for _, i := range r.sorted() {
 		row := &r.rows[i]

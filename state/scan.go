@@ -43,6 +43,12 @@ func (c *cache[X]) openScan(eng EngineStore, lower, upper []byte, reverse bool) 
 		s.addRun(run, lower, upper)
 	}
 	s.addRun(c.frozen, lower, upper)
+	c.begin(s)
+	return s, nil
+}
+
+// begin puts a scan into the list of those that see the store as it is now.
+func (c *cache[X]) begin(s *scan[X]) {
 	if len(c.log) == 0 {
 		c.units.Touch(c)
 	}
@@ -50,7 +56,14 @@ func (c *cache[X]) openScan(eng EngineStore, lower, upper []byte, reverse bool) 
 	s.seen = len(c.log)
 	c.scans = append(c.scans, s)
 	s.step()
-	return s, nil
+}
+
+// compare orders keys as the engine does.
+func (c *cache[X]) compare(a, b []byte) int {
+	if c.seg != nil {
+		return c.seg.compare(a, b)
+	}
+	return bytes.Compare(a, b)
 }
 
 // sortRuns brings the dirty slots that no iterator has seen yet into sorted runs. Each run is more than twice as long as the
@@ -217,7 +230,7 @@ func (s *scan[X]) order(a, b []byte) int {
 	if s.reverse {
 		a, b = b, a
 	}
-	return bytes.Compare(a, b)
+	return s.c.compare(a, b)
 }
 
 // step moves the engine's iterator.

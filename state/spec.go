@@ -24,6 +24,12 @@ type Spec struct {
 	// FromChangelog turns a changelog record into what the engine keeps; a nil value deletes. Results alias the record or
 	// dst, whose room may be used.
 	FromChangelog func(dst []byte, r record.Raw) (key, value []byte, err error)
+
+	// StoreKey returns a row's key, as the changelog has it, by its key in the engine; ok is false for what the store keeps for
+	// itself. nil: the keys are the same.
+	StoreKey func(engineKey []byte) (key []byte, ok bool)
+
+	segments *segments // of a window or session store, to restore it; else nil
 }
 
 // Env is what a store is opened in.

@@ -84,6 +84,9 @@ func (t *Table[K, V]) Delete(e Entry, ts int64) error {
 // Note says that downstream must see the row at the next drain, with this time and these headers. old is what it saw last, or
 // nothing; it counts at the first note after a drain, and is what the row held before the update.
 func (t *Table[K, V]) Note(e Entry, old record.Opt[V], ts int64, h record.Headers) error {
+	if t.seg != nil && e.slot == t.seg.void {
+		return nil
+	}
 	if t.dec != nil {
 		v, ok := old.Get()
 		if ok && t.clone != nil && t.dec.slot(e.slot).meta&slotNoted == 0 {

@@ -44,7 +44,14 @@ func Store[K, V any](d *Driver, name string, k serde.Serde[K], v serde.Serde[V])
 		var rows []Row[K, V]
 		for it.Next() {
 			var row Row[K, V]
-			if row.Key, err = k.Decode(it.Key()); err != nil {
+			key := it.Key()
+			if s.Spec.StoreKey != nil {
+				var ok bool
+				if key, ok = s.Spec.StoreKey(key); !ok {
+					continue
+				}
+			}
+			if row.Key, err = k.Decode(key); err != nil {
 				return nil, fmt.Errorf("store %s: key: %w", name, err)
 			}
 			b := it.Value()

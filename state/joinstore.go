@@ -1,0 +1,138 @@
+package state
+
+import (
+	"fmt"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/stream/serde"
+)
+
+// JoinStore is the store of one side of a join of streams: values by key and time, duplicates kept in the order of their arrival.
+//
+// Its stream time is the latest time of a value that was put, as in Kafka Streams. A value whose time is not later than stream
+// time - retention is not found, and putting it does nothing.
+type JoinStore[K, V any] struct {
+	core  core[record.Windowed[K], V]
+	inner serde.Serde[K]
+	key   []byte
+}
+
+// JoinStoreSpec describes the store of one side of a join of streams. Fields may be changed afterwards.
+func JoinStoreSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V], cfg WindowConfig) Spec {
+	s := segmentedSpec(name, newSegments(KindWindow, cfg.Size, cfg.Retention, false), false)
+	s.Open = func(env *Env) (Store, error) { return OpenJoinStore(env, keys, vals, cfg) }
+	return s
+}
+
+// OpenJoinStore opens the store of a task.
+func OpenJoinStore[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V], cfg WindowConfig) (*JoinStore[K, V], error) {
+	if keys == nil {
+		return nil, fmt.Errorf("task %s: open store: key serde must be given", env.Task)
+	}
+	if cfg.Size < 0 || cfg.Retention < max(cfg.Size, 1) {
+		return nil, fmt.Errorf("task %s: open store: retention of %d ms for windows of %d ms: values are kept as long at least",
+			env.Task, cfg.Retention, cfg.Size)
+	}
+	s := &JoinStore[K, V]{inner: owned(keys)}
+	g := newSegments(KindWindow, cfg.Size, cfg.Retention, false)
+	if err := s.core.openSegmented(env, windowKeys[K]{s.inner, cfg.Size}, vals, false, g); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Put adds a value.
+func (s *JoinStore[K, V]) Put(k K, time int64, v V) error {
+	c := &s.core
+	b, err := s.inner.Append(s.key[:0], k)
+	if err != nil {
+		return c.fail("encode key", nil, err)
+	}
+	s.key = b
+	seq, err := s.nextSeq(b, time)
+	if err != nil {
+		return err
+	}
+	c.kbuf = appendWindow(append(c.kbuf[:0], b...), time, seq)
+	if !c.seg.visible(c.kbuf) {
+		return nil
+	}
+	return c.set(c.claim(c.kbuf), v, *c.time)
+}
+
+// nextSeq is the number of the next value of a key at a time.
+func (s *JoinStore[K, V]) nextSeq(key []byte, time int64) (seq uint32, err error) {
+	cur, err := s.core.inRange(timeRange{key: key, from: time, to: time}, true)
+	if err != nil {
+		return 0, err
+	}
+	defer cur.Close()
+	if cur.Next() {
+		_, _, seq, err = splitWindow(cur.bytes())
+		return seq + 1, err
+	}
+	return 0, cur.Err()
+}
+
+// JoinCursor iterates over values of a key. See [Cursor].
+type JoinCursor[K, V any] struct {
+	cur *Cursor[record.Windowed[K], V]
+}
+
+// Fetch iterates over the values of a key whose times are in [from, to], by time, then in the order of their arrival.
+func (s *JoinStore[K, V]) Fetch(k K, from, to int64) (JoinCursor[K, V], error) {
+	b, err := s.inner.Append(empty, k)
+	if err != nil {
+		return JoinCursor[K, V]{}, s.core.fail("encode key", nil, err)
+	}
+	cur, err := s.core.inRange(timeRange{key: b, from: from, to: to}, false)
+	return JoinCursor[K, V]{cur}, err
+}
+
+// Next goes to the next value. It returns false at the end and after an error.
+func (c JoinCursor[K, V]) Next() bool { return c.cur.Next() }
+
+// Time returns the time of the current value.
+func (c JoinCursor[K, V]) Time() int64 { return c.cur.key.Start.UnixMilli() }
+
+// Value returns the current value.
+func (c JoinCursor[K, V]) Value() V { return c.cur.value }
+
+// Err returns what ended the iteration early, nil if nothing did.
+func (c JoinCursor[K, V]) Err() error { return c.cur.err }
+
+// Close ends the cursor. It may be called more than once, or not at all.
+func (c JoinCursor[K, V]) Close() { c.cur.Close() }
+
+// Advance tells the store a stream time that may be later than that of its values. It is undone with the unit.
+func (s *JoinStore[K, V]) Advance(streamTime int64) { s.core.seg.clock.advance(streamTime) }
+
+// Name returns the name of the store.
+func (s *JoinStore[K, V]) Name() string { return s.core.name }
+
+// Mark is part of [record.Undoer].
+func (s *JoinStore[K, V]) Mark() int { return s.core.Mark() }
+
+// Undo is part of [record.Undoer].
+func (s *JoinStore[K, V]) Undo(mark int) { s.core.Undo(mark) }
+
+// Release is part of [record.Undoer].
+func (s *JoinStore[K, V]) Release() { s.core.Release() }
+
+// DirtyBytes is part of [Store].
+func (s *JoinStore[K, V]) DirtyBytes() int { return s.core.DirtyBytes() }
+
+// Freeze is part of [Store].
+func (s *JoinStore[K, V]) Freeze(b Batch, log Changelog) error { return s.core.Freeze(b, log) }
+
+// Applied is part of [Store].
+func (s *JoinStore[K, V]) Applied() { s.core.Applied() }
+
+// Reset is part of [Store].
+func (s *JoinStore[K, V]) Reset() { s.core.Reset() }
+
+// Close is part of [Store].
+func (s *JoinStore[K, V]) Close() error { return s.core.Close() }
+
+// Stats describes the cache. It belongs to the goroutine of the task.
+func (s *JoinStore[K, V]) Stats() StoreStats { return s.core.Stats() }

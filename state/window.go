@@ -1,0 +1,153 @@
+package state
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/stream/serde"
+)
+
+// WindowConfig says how a window store keeps its rows. Times are ms.
+type WindowConfig struct {
+	Size      int64 // of windows; math.MaxInt64: they have no end
+	Retention int64 // a row is visible while its start is later than stream time - retention; at least Size
+	ByStart   bool  // rows are also asked for by start: see [WindowTable.FetchByStart]
+}
+
+// WindowTable is the store of a windowed table: rows by key and window start, timestamped, with an emission buffer.
+//
+// Its stream time is the latest start of a row that was set or deleted, as in Kafka Streams. A row whose start is not later
+// than stream time - retention is not found, and setting, deleting or noting it does nothing.
+type WindowTable[K, V any] struct {
+	Table[record.Windowed[K], V]
+	inner serde.Serde[K]
+}
+
+// WindowSpec describes the store of a windowed table. Fields may be changed afterwards.
+func WindowSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V], cfg WindowConfig) Spec {
+	s := segmentedSpec(name, newSegments(KindWindow, cfg.Size, cfg.Retention, cfg.ByStart), true)
+	s.Open = func(env *Env) (Store, error) { return OpenWindowTable(env, keys, vals, cfg) }
+	return s
+}
+
+// segmentedSpec describes a window or session store, but for its Open.
+func segmentedSpec(name string, g *segments, timestamped bool) Spec {
+	return Spec{
+		Name: name, Kind: g.kind, Logged: true, TopicConfig: changelogConfig(g.retention), Timestamped: timestamped,
+		FromChangelog: g.changelogRow(timestamped), StoreKey: g.storeKey, segments: g,
+	}
+}
+
+// OpenWindowTable opens the store of a task.
+func OpenWindowTable[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V], cfg WindowConfig) (*WindowTable[K, V], error) {
+	if keys == nil {
+		return nil, fmt.Errorf("task %s: open store: key serde must be given", env.Task)
+	}
+	if cfg.Size <= 0 || cfg.Retention < cfg.Size {
+		return nil, fmt.Errorf("task %s: open store: retention of %d ms for windows of %d ms: windows have a size, and are kept as long"+
+			" at least", env.Task, cfg.Retention, cfg.Size)
+	}
+	t := &WindowTable[K, V]{inner: owned(keys)}
+	t.seenKeys, t.seen, t.viewKey = windowKeys[K]{keys, cfg.Size}, vals, isView(keys)
+	g := newSegments(KindWindow, cfg.Size, cfg.Retention, cfg.ByStart)
+	if err := t.openSegmented(env, windowKeys[K]{t.inner, cfg.Size}, vals, true, g); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// openSegmented opens a core whose rows lie in segments.
+func (c *core[K, V]) openSegmented(env *Env, keys serde.Serde[K], vals serde.Serde[V], stamp bool, g *segments) error {
+	if err := c.open(env, keys, vals, stamp); err != nil {
+		return err
+	}
+	c.seg = g
+	c.cold.divide(g)
+	return g.load(env)
+}
+
+// FindWindow returns the row of a key's window.
+func (t *WindowTable[K, V]) FindWindow(k K, start int64) (Entry, error) {
+	b, err := t.inner.Append(t.kbuf[:0], k)
+	if err != nil {
+		return Entry{}, t.fail("encode key", nil, err)
+	}
+	t.kbuf = appendWindow(b, start, 0)
+	i, err := t.findKey(t.kbuf)
+	return Entry{i}, err
+}
+
+// Fetch iterates over the windows of a key that start in [from, to], by start.
+func (t *WindowTable[K, V]) Fetch(k K, from, to int64, reverse bool) (*Cursor[record.Windowed[K], V], error) {
+	b, err := t.inner.Append(empty, k)
+	if err != nil {
+		return nil, t.fail("encode key", nil, err)
+	}
+	return t.inRange(timeRange{key: b, from: from, to: to}, reverse)
+}
+
+// FetchAll iterates over the windows of all keys that start in [from, to], in Kafka Streams' order: segment after segment of
+// time, and in each by key, then by start.
+func (t *WindowTable[K, V]) FetchAll(from, to int64) (*Cursor[record.Windowed[K], V], error) {
+	return t.inRange(timeRange{from: from, to: to}, false)
+}
+
+// FetchByStart iterates over the windows of all keys that start in [from, to], by start, then by key. It also sees rows that
+// are not visible any more, from where [WindowTable.Hold] says.
+func (t *WindowTable[K, V]) FetchByStart(from, to int64) (*Cursor[record.Windowed[K], V], error) {
+	return t.byTime(from, to)
+}
+
+// Advance tells the store a stream time that may be later than that of its rows. It is undone with the unit.
+func (t *WindowTable[K, V]) Advance(streamTime int64) { t.seg.clock.advance(streamTime) }
+
+// Hold says that rows which start at from or later are still to be seen by start, so that they are kept although they have
+// expired. It never goes back but with its unit. A store opened with ByStart drops nothing before it is told.
+func (t *WindowTable[K, V]) Hold(from int64) { t.seg.hold.advance(from) }
+
+// inRange iterates over the rows of a range, in the order of the engine.
+func (c *core[K, V]) inRange(r timeRange, reverse bool) (*Cursor[K, V], error) {
+	cur := &Cursor[K, V]{core: c}
+	if !c.seg.clip(&r) {
+		return cur, nil
+	}
+	if c.dec != nil {
+		cur.dec = c.dec.openRange(c.engine, r, reverse)
+	} else {
+		cur.enc = c.enc.openRange(c.engine, r, reverse)
+	}
+	return cur, nil
+}
+
+// byTime iterates over the rows of a range by the suffixes of their keys, then by the keys themselves.
+func (c *core[K, V]) byTime(from, to int64) (*Cursor[K, V], error) {
+	cur, err := c.inRange(timeRange{from: from, to: to, hidden: true}, false)
+	if err != nil {
+		return nil, err
+	}
+	defer cur.Close()
+	type found struct {
+		key []byte
+		row Row[K, V]
+	}
+	var all []found
+	for cur.Next() {
+		all = append(all, found{bytes.Clone(cur.bytes()), Row[K, V]{Key: cur.key, New: record.Some(cur.value), Time: cur.time}})
+	}
+	if cur.err != nil {
+		return nil, cur.err
+	}
+	n := c.seg.kind.SuffixLen()
+	slices.SortFunc(all, func(a, b found) int {
+		ka, kb := a.key[:len(a.key)-n], b.key[:len(b.key)-n]
+		return cmp.Or(bytes.Compare(a.key[len(ka):], b.key[len(kb):]), bytes.Compare(ka, kb))
+	})
+	out := &Cursor[K, V]{core: c, list: make([]Row[K, V], 0, len(all))}
+	for _, f := range all {
+		out.list = append(out.list, f.row)
+	}
+	return out, nil
+}
