@@ -57,7 +57,7 @@ type Payload string
 // The kinds of payload.
 const (
 	PayloadOriginal Payload = "original" // the record as it was consumed
-	PayloadDerived  Payload = "derived"  // the row or punctuation at the failing node
+	PayloadDerived  Payload = "derived"  // the row, emission or punctuation at the failing node
 	PayloadPointer  Payload = "pointer"  // coordinates alone: the value did not fit
 )
 
@@ -76,6 +76,8 @@ type Case struct {
 	FirstFailed  int64 // ms
 	Failed       int64 // ms
 	Sequence     int   // among the failures of one record at one node
+
+	id string
 }
 
 // Letter makes the dead letter of c: a record to append to the dead-letter topic. It aliases c.Record.
@@ -83,6 +85,7 @@ type Case struct {
 // limit is the size that the topic takes, 0 for none: a letter that would be larger becomes a pointer, without the value,
 // then without the key and the original headers.
 func Letter(c Case, limit int) record.Raw {
+	c.id = id(c)
 	own := ownHeaders(c)
 	kept := c.Record.Headers.Without(isOurs)
 	out := record.Raw{Key: c.Record.Key, Value: c.Record.Value, Time: max(c.Record.Time, 0), Headers: join(kept, own)}
@@ -138,7 +141,7 @@ func fieldsOf(c Case) []field {
 		{name: HeaderNode, value: f.Node},
 		{name: HeaderTask, value: c.Task.String()},
 		{name: HeaderFormat, value: "1"},
-		{name: HeaderID, value: id(c)},
+		{name: HeaderID, value: c.id},
 		{name: HeaderApp, value: c.App},
 		{name: HeaderVersion, value: c.Version},
 		{name: HeaderStage, value: string(f.Stage)},
@@ -213,7 +216,7 @@ func cut(s string, n int) string {
 // id names the failure whatever the run (L4).
 func id(c Case) string {
 	text := fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d", c.App, OriginOf(c.At), c.Failure.Node, c.Sequence)
-	if c.Payload != PayloadOriginal && c.At.Offset < 0 { // a derived row has no coordinates: it is told by what it is
+	if c.Payload == PayloadDerived { // a row is told by what it is: it has no coordinates, or shares those of its record
 		text = fmt.Appendf(text, "\x00%d\x00%q\x00%q", c.Record.Time, c.Record.Key, c.Record.Value)
 	}
 	sum := sha256.Sum256(text)

@@ -231,9 +231,9 @@ func (t *Task) runRow(d node.Drain) error {
 		return err
 	}
 	n.Units.Commit()
-	t.Counts.Emissions++
+	t.endEmission()
 	t.unit.kind, t.unit.drain = unitNone, nil
-	t.retry, t.partial, t.sequence = parked{}, 0, 0
+	t.retry, t.sequence = parked{}, 0
 	return t.cfg.Out.flushRipe()
 }
 
@@ -245,6 +245,7 @@ func (t *Task) freeze() error {
 		p.frozen = inputMark{p.position, p.time}
 		p.touched = false
 	}
+	t.clocks.freeze()
 	t.worked = false
 	for i, s := range t.prog.Stores {
 		var log state.Changelog
@@ -279,6 +280,7 @@ func (t *Task) apply(now int64) error {
 	for _, p := range t.inputs {
 		p.applied = p.frozen
 	}
+	t.clocks.apply()
 	if len(c.batches) == 0 {
 		return nil
 	}
@@ -305,12 +307,15 @@ func (t *Task) apply(now int64) error {
 	return nil
 }
 
-// frozenOffsets are the offsets that the commit under way passes.
+// frozenOffsets are the offsets that the commit under way passes. Each carries all clocks, as in Kafka Streams; one at least has
+// to be written when a clock has moved.
 func (t *Task) frozenOffsets(into map[record.TopicPartition]Offset) {
-	for _, p := range t.inputs {
+	moved := t.clocks.moved()
+	for i, p := range t.inputs {
 		m := p.frozen
-		if m.position != p.committed || m.time != p.savedTime {
-			into[p.tp] = Offset{At: m.position, Metadata: OffsetMetadata{Time: m.time}.Encode()}
+		if m.position != p.committed || m.time != p.savedTime || moved && i == len(t.inputs)-1 {
+			into[p.tp] = Offset{At: m.position, Metadata: OffsetMetadata{Time: m.time, Named: t.clocks.named()}.Encode()}
+			moved = false
 		}
 	}
 }
@@ -320,6 +325,7 @@ func (t *Task) confirmed() {
 	for _, p := range t.inputs {
 		p.committed, p.savedTime = p.frozen.position, p.frozen.time
 	}
+	t.clocks.confirm()
 }
 
 // unconfirmed ends the commit under way without its offsets: they are part of the next one.
@@ -338,13 +344,14 @@ func (t *Task) rewind() {
 		t.node.StreamTime = max(t.node.StreamTime, p.time)
 	}
 	t.unit, t.parked, t.retry, t.commit.row = unit{}, nil, parked{}, waiting{}
+	t.clocks.rewind()
 	t.Counts.untake()
-	t.worked, t.partial, t.sequence = false, 0, 0
+	t.worked = false
 }
 
 // drop forgets all that is not in the engine.
 func (t *Task) drop() {
-	t.node.Units.Rollback()
+	t.undo()
 	for _, b := range t.commit.batches {
 		b.batch.Discard()
 	}

@@ -17,6 +17,15 @@
 //	E5  A task that is revoked is committed before its partitions are given up. A task that is lost commits nothing any more.
 //	E6  A task that waits for a retry, for acknowledgements or for a restore holds up no other task.
 //	E7  consumed = completed + dead-lettered + skipped + retrying (+ what waits in inboxes), for each task, at all times.
+//	    Emissions and rows are no records: they have counters of their own.
+//	E8  What a record makes due is a unit inside the record's. If it fails it alone is undone, and its policy decides under its
+//	    own coordinates and attempts: set aside or skipped, it is over, and the record goes on without blame; retried, the
+//	    record is undone with it and runs again in its turn (P3); failed, the task stops. Its dead letter is part of the record's
+//	    output: it is written once, with the run of the record that succeeds. If the record itself is set aside, so that
+//	    nothing of it remains, neither do its emissions nor their letters: all is back in its buffer, and what was due is due
+//	    again with the next record.
+//	E9  The time that an operator keeps is undone with the unit, committed with the offsets, and goes on from there after a
+//	    restart or when the task begins anew.
 //
 // What the package does not do: it knows no operator and no serde; exactly once, standbys and global tables come later.
 package engine

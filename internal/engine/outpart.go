@@ -14,18 +14,22 @@ type outPart struct {
 	full []Builder
 
 	log    []outMark // of the running unit: log[0] is its start
+	writer int32     // emission that wrote last, 0: the unit itself
 	since  int64     // wall time of the oldest record in b
 	listed bool      // in out.pending
 	ripe   bool      // in out.ripe
 
-	origins             // of what is in b and full
-	before  originsMark // at the start of the running unit
+	origins // of what is in b and full
 }
 
-// outMark is a place in an outPart: mark of the builder that was the open one when full had that length.
-type outMark struct{ full, mark int }
+// outMark is a place in an outPart: mark of the builder that was the open one when full had that length, and who wrote.
+type outMark struct {
+	full, mark int
+	origins    originsMark
+	writer     int32
+}
 
-func (p *outPart) mark() outMark { return outMark{len(p.full), p.b.Mark()} }
+func (p *outPart) mark() outMark { return outMark{len(p.full), p.b.Mark(), p.origins.mark(), p.writer} }
 
 // Mark implements record.Undoer.
 func (p *outPart) Mark() int {
@@ -46,9 +50,9 @@ func (p *outPart) Undo(mark int) {
 		p.full = p.full[:m.full]
 	}
 	p.b.Truncate(m.mark)
-	p.log = p.log[:mark]
+	p.log, p.writer = p.log[:mark], m.writer
+	p.origins.undo(m.origins)
 	if mark == 0 {
-		p.origins.undo(p.before)
 		p.end()
 	}
 }
@@ -70,6 +74,15 @@ func (p *outPart) end() {
 	}
 }
 
+// records counts what was not handed over yet.
+func (p *outPart) records() int {
+	n := p.b.Count()
+	for _, b := range p.full {
+		n += b.Count()
+	}
+	return n
+}
+
 // append adds a record of task t's running unit.
 func (p *outPart) append(t *Task, time int64, key, value []byte, h record.Headers) error {
 	if len(p.log) == 0 {
@@ -78,8 +91,11 @@ func (p *outPart) append(t *Task, time int64, key, value []byte, h record.Header
 		if p.b.Count() == 0 {
 			p.begin(t.node.WallTime)
 		}
-		p.before = p.origins.mark()
-		p.origins.note(t, p.b.Count())
+		p.writer = t.nested.now
+		p.origins.note(t, p.records())
+	} else if p.writer != t.nested.now {
+		p.writer = t.nested.now
+		p.origins.note(t, p.records())
 	}
 	if n := p.b.Len(); n > 0 && n+len(key)+len(value)+len(h.Raw()) > p.out.cfg.BatchBytes {
 		p.full = append(p.full, p.b)

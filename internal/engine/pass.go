@@ -65,7 +65,7 @@ func (t *Task) next(p *input, limit int) (bool, error) {
 // passOn sends the first batch of the inbox on if it can be, and counts its records as completed.
 func (t *Task) passOn(p *input) (bool, error) {
 	b, out := p.batches[0], t.cfg.Out
-	if t.retry.attempts != 0 || !out.cfg.Whole(b, p.position) || t.marksIn(p, b.NextOffset()) {
+	if t.retry.again() || !out.cfg.Whole(b, p.position) || t.marksIn(p, b.NextOffset()) {
 		return false, nil
 	}
 	d := out.dests[p.pass.Dest]

@@ -65,9 +65,10 @@ func (t *Task) runPunctuation() error {
 	}
 	n.Units.Commit()
 	t.Counts.Punctuations++
+	t.fold()
 	t.worked = true
 	t.unit.kind, t.unit.timer = unitNone, nil
-	t.retry, t.partial, t.sequence = parked{}, 0, 0
+	t.retry, t.sequence = parked{}, 0
 	return nil
 }
 

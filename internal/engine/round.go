@@ -236,8 +236,8 @@ func (w *Worker) ownsAny(tasks []*Task) bool {
 	return false
 }
 
-// refused takes every task that has records in the batch back to its last commit, and marks the input records at fault:
-// when they come again, their units fail there.
+// refused takes every task that has records in the batch back to its last commit, and marks the input records at fault, or
+// what they made due: when they come again, their units fail there.
 func (w *Worker) refused(s *Sent, ev Acked) {
 	for _, r := range ev.Refused {
 		t, at, ok := s.origin(r.Index)
@@ -249,7 +249,7 @@ func (w *Worker) refused(s *Sent, ev Acked) {
 			continue
 		}
 		if t.marked == nil {
-			t.marked = map[record.Coordinates]error{}
+			t.marked = map[refusedAt]error{}
 		}
 		t.marked[at] = cmpErr(r.Err, ev.Err)
 	}

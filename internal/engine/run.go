@@ -155,7 +155,7 @@ func (t *Task) runMany(limit int) error {
 //
 // A record that is tried again stays the one: its attempts are its own, and what came meanwhile does not overtake it.
 func (t *Task) pick() (*input, error) {
-	if t.retry.attempts != 0 && t.unit.kind == unitRecord {
+	if t.retry.again() && t.unit.kind == unitRecord {
 		p := t.unit.input
 		if p.headErr != nil { // its timestamp is extracted again, too
 			p.headErr = nil

@@ -33,8 +33,10 @@ type Counters struct {
 	Letters      int64 // dead letters written, those of emissions and punctuations included
 	Retries      int64 // attempts beyond the first
 	Punctuations int64
-	Emissions    int64 // rows sent on from emission buffers
-	Enforced     int64 // records processed although another input was empty
+	Emissions    int64 // what records made due, and rows of emission buffers, that went on
+	// Emissions that failed. They are no records: E7 does not count them.
+	EmissionsDeadLettered, EmissionsSkipped int64
+	Enforced                                int64 // records processed although another input was empty
 }
 
 // take counts a record that is taken up, once: one that waits for its next attempt has been counted.
@@ -58,6 +60,8 @@ func (c *Counters) Add(other Counters) {
 	c.Retries += other.Retries
 	c.Punctuations += other.Punctuations
 	c.Emissions += other.Emissions
+	c.EmissionsDeadLettered += other.EmissionsDeadLettered
+	c.EmissionsSkipped += other.EmissionsSkipped
 	c.Enforced += other.Enforced
 }
 
@@ -81,13 +85,16 @@ type Task struct {
 	parked   *parked // the unit waits
 	retry    parked  // the unit runs again
 	twice    *twice
-	partial  int                          // letters and skips of the running unit under KeepPartial
-	sequence int                          // letters of the running unit
-	n        int                          // records ended in the running call of Run
-	worked   bool                         // something other than a record was done since the last commit
-	marked   map[record.Coordinates]error // what a broker refused of these records' outputs
+	extra    uint8        // what the running unit is beside a plain one
+	sequence int          // letters of the running unit, or of the nested one that runs
+	letters  []letterNote // of the running unit
+	nested   emissions    // of the running unit
+	n        int          // records ended in the running call of Run
+	worked   bool         // something other than a record was done since the last commit
+	marked   map[refusedAt]error
 
 	commit taskCommit
+	clocks clocks
 }
 
 // NewTask makes a task that reads the given partitions. Each position must be set by [Task.Seek] before the first run.
@@ -107,7 +114,7 @@ func NewTask(cfg TaskConfig, inputs []record.TopicPartition) (*Task, error) {
 	}
 	t.sender = t.node.Out.(*sender)
 	t.sender.task = t
-	t.node.StreamTime = -1
+	t.node.StreamTime, t.node.Nest = -1, t
 	if cfg.KeepPartial {
 		t.node.Partial = t.keepPartial
 	}
@@ -121,6 +128,9 @@ func NewTask(cfg TaskConfig, inputs []record.TopicPartition) (*Task, error) {
 		return nil, err
 	}
 	if err := t.openStores(); err != nil {
+		return nil, err
+	}
+	if err := t.openClocks(); err != nil {
 		return nil, err
 	}
 	t.node.Timers.Refresh()
@@ -185,6 +195,7 @@ func (t *Task) Seek(tp record.TopicPartition, offset int64, metadata string) err
 	p.applied = inputMark{offset, m.Time}
 	p.frozen = p.applied
 	t.node.StreamTime = max(t.node.StreamTime, m.Time)
+	t.clocks.restore(m.Named)
 	return err
 }
 

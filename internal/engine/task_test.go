@@ -41,6 +41,12 @@ func newTestOut(x *testTask, topics topicSet) *Out {
 		}})
 }
 
+// prepare, if set, wires more into the task of a test.
+var prepare func(*node.Task)
+
+// asIs is an error that the function of the test program does not make a Failure of.
+type asIs struct{ error }
+
 // program wires src → fn → sink "out" for each input topic.
 func newTestTask(t *testing.T, cfg TaskConfig, fn func(tt *node.Task, k, v string) (string, error), topics ...string) *testTask {
 	t.Helper()
@@ -48,6 +54,9 @@ func newTestTask(t *testing.T, cfg TaskConfig, fn func(tt *node.Task, k, v strin
 	x.out = newTestOut(x, topicSet{"out": {Partitions: 2, MaxRecordBytes: 4 << 10}, "dlq": {Partitions: 1}})
 	n := &node.Task{ID: cfg.ID}
 	n.Out = x.out.Sender()
+	if prepare != nil {
+		prepare(n)
+	}
 	d, err := n.Out.Dest("out")
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +67,9 @@ func newTestTask(t *testing.T, cfg TaskConfig, fn func(tt *node.Task, k, v strin
 	proc := func(r *node.Rec[string, string]) error {
 		n.At = mapInfo
 		v, err := fn(n, r.Key, r.Value)
+		if as := (asIs{}); errors.As(err, &as) {
+			return as.error
+		}
 		if err != nil {
 			return n.Fail(dlq.StageProcess, mapInfo, err)
 		}

@@ -42,6 +42,26 @@ func (w *twice) note(d node.Dest, partition int32, time int64, key, value []byte
 
 func (w *twice) reset() { w.sum, w.n = 0, 0 }
 
+// twiceMark is what was noted when a nested unit began.
+type twiceMark struct {
+	sum uint64
+	n   int
+}
+
+func (w *twice) at() (m twiceMark) {
+	if w != nil {
+		m = twiceMark{w.sum, w.n}
+	}
+	return m
+}
+
+// back forgets what a nested unit has sent that is undone.
+func (w *twice) back(to twiceMark) {
+	if w != nil {
+		w.sum, w.n = to.sum, to.n
+	}
+}
+
 // runTwice runs a unit; in the checking mode it runs it, undoes it, and runs it again.
 func (t *Task) runTwice(unit func() error) error {
 	w := t.twice
@@ -52,11 +72,8 @@ func (t *Task) runTwice(unit func() error) error {
 	streamTime := t.node.StreamTime
 	first := unit()
 	sum, n := w.sum, w.n
-	t.node.Units.Rollback()
+	t.undo()
 	t.node.StreamTime, t.sender.sent = streamTime, 0
-	if t.partial != 0 {
-		return fmt.Errorf("task %s: the mode that runs units twice does not go together with KeepPartial", t.ID)
-	}
 	w.reset()
 	w.runs++
 	second := unit()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-
 	"time"
 
 	"github.com/oxbow-streams/oxbow/dlq"
@@ -33,13 +32,18 @@ type unit struct {
 
 func (u *unit) begin(p *input) { u.kind, u.input = unitRecord, p }
 
-// parked is a unit that failed and waits.
+// parked is a unit that waits for its next run: it failed, or an emission of it did.
 type parked struct {
-	until    int64 // wall time of the next attempt
-	attempts int
-	first    int64 // wall time of the first failure
-	node     string
+	until     int64 // wall time of the next run
+	runs      int   // so far
+	attempts  int   // runs in which the unit itself failed
+	first     int64 // wall time of the first of these failures
+	node      string
+	emissions []attempt // of its emissions that have failed
 }
+
+// again tells whether the unit has run before.
+func (p *parked) again() bool { return p.runs != 0 }
 
 // wake tells whether the task may run. A parked unit is tried again at its time.
 func (t *Task) wake(now int64) bool {
@@ -59,10 +63,10 @@ func (t *Task) wake(now int64) bool {
 // completed passes a record that went through.
 func (t *Task) completed(p *input) {
 	t.Counts.take()
-	if t.partial == 0 {
+	if t.extra == 0 {
 		t.Counts.Completed++
 	} else {
-		t.endPartial()
+		t.endExtra()
 	}
 	t.passed(p)
 }
@@ -72,17 +76,26 @@ func (t *Task) passed(p *input) {
 	p.done()
 	t.n++
 	t.unit.kind = unitNone
-	if t.retry.attempts != 0 {
+	if t.retry.again() {
 		t.retry = parked{}
 		t.Counts.Retrying = 0
 	}
 	t.sequence = 0
 }
 
+// undo takes back the running unit.
+func (t *Task) undo() {
+	t.node.Units.Rollback()
+	t.node.Doing = node.DoingFunction
+	t.extra, t.sequence, t.letters, t.nested = 0, 0, t.letters[:0], emissions{}
+}
+
 // failed undoes the running unit and does what its policy says. The error it returns stops the task.
 func (t *Task) failed(err error, now int64) error {
-	t.node.Units.Rollback()
-	t.partial, t.node.Doing = 0, node.DoingFunction
+	t.undo()
+	if e := (*emissionEnd)(nil); errors.As(err, &e) {
+		return t.emissionEnded(e, now)
+	}
 	f := (*dlq.Failure)(nil)
 	if !errors.As(err, &f) || t.unit.kind == unitNone {
 		return t.wrap(err)
@@ -93,31 +106,36 @@ func (t *Task) failed(err error, now int64) error {
 		first = now
 	}
 	in := t.inputOf()
-	pol := t.policies.of(f, in.Topic)
-	d := pol.Decide(f, attempts, time.Duration(now-first)*time.Millisecond, t.cfg.Chance())
-	if d.Action == dlq.ActionDeadLetter && t.cfg.DeadLetters == "" {
-		d.Action = dlq.ActionFail
-	}
-	t.tallyError(f, d)
+	d := t.decide(f, in.Topic, attempts, first, now)
 	if d.Action == dlq.ActionRetry {
-		t.parked = &parked{until: now + (d.Delay + time.Millisecond - 1).Milliseconds(), attempts: attempts, first: first, node: f.Node}
-		if t.unit.kind == unitRecord {
-			t.Counts.take()
-			t.Counts.Retrying = 1
-		}
+		next := t.retry
+		next.attempts, next.first, next.node = attempts, first, f.Node
+		t.park(next, d.Delay, now)
 		return nil
 	}
 	if d.Action == dlq.ActionFail {
 		return t.wrap(err)
 	}
 	if d.Action == dlq.ActionDeadLetter {
-		if err := t.setAside(f, d.Class, in, attempts, first); err != nil {
+		if err := t.setAside(f, d.Class, in, t.unit.kind != unitRecord, attempts, first); err != nil {
 			return err
 		}
 	}
 	t.node.Units.Commit()
+	t.fold()
 	t.endFailed(d.Action)
 	return t.cfg.Out.flushRipe()
+}
+
+// park lets the running unit, which is undone, wait for its next run.
+func (t *Task) park(next parked, delay time.Duration, now int64) {
+	next.until = now + (delay + time.Millisecond - 1).Milliseconds()
+	next.runs++
+	t.parked = &next
+	if t.unit.kind == unitRecord {
+		t.Counts.take()
+		t.Counts.Retrying = 1
+	}
 }
 
 func (t *Task) tallyError(f *dlq.Failure, d dlq.Decision) {
@@ -137,17 +155,24 @@ func (t *Task) endFailed(a dlq.Action) {
 		}
 		t.unit.input.ran++ // a task with one input counts them all at the end of the run
 		t.passed(t.unit.input)
-	default:
-		t.retry, t.unit.kind, t.sequence = parked{}, unitNone, 0
+		return
+	case unitRow:
+		if a == dlq.ActionSkip {
+			t.Counts.EmissionsSkipped++
+		} else {
+			t.Counts.EmissionsDeadLettered++
+		}
 	}
+	t.retry, t.unit.kind, t.sequence = parked{}, unitNone, 0
 }
 
-// setAside appends the dead letter of the running unit to the output: it is part of the next commit.
-func (t *Task) setAside(f *dlq.Failure, class dlq.Class, in node.Input, attempts int, first int64) error {
+// setAside appends a dead letter to the output, as a part of the running unit: it goes out with the commit that the unit
+// belongs to, and is undone with the unit. derived says that it is not the record that was read.
+func (t *Task) setAside(f *dlq.Failure, class dlq.Class, in node.Input, derived bool, attempts int, first int64) error {
 	c := dlq.Case{App: t.cfg.App, Version: t.cfg.Version, Task: t.ID, At: in.Coordinates, Record: in.Raw,
 		Payload: dlq.PayloadOriginal, Failure: f, Class: class, Attempts: attempts, FirstFailed: first,
 		Failed: t.node.WallTime, Sequence: t.sequence}
-	if t.unit.kind != unitRecord {
+	if derived {
 		c.Payload = dlq.PayloadDerived
 	}
 	if t.prog.Path != nil {
@@ -155,14 +180,18 @@ func (t *Task) setAside(f *dlq.Failure, class dlq.Class, in node.Input, attempts
 	}
 	c.Origin = string(in.Origin)
 	l := dlq.Letter(c, t.letterLimit())
+	sent, twice := t.sender.sent, t.twice
+	t.sender.sent, t.twice = 0, nil // a letter is not what makes a unit too large; the stack in it is never the same
 	err := t.sender.Send(t.dlq, max(in.Partition, 0)%t.dlqParts, l.Time, l.Key, l.Value, l.Headers)
+	if t.sender.sent, t.twice = sent, twice; twice != nil {
+		twice.note(t.dlq, 0, l.Time, l.Key, l.Value, record.Headers{})
+	}
 	if err != nil {
 		return fmt.Errorf("%s: dead letter to %s: %w", in.Coordinates, t.cfg.DeadLetters, err)
 	}
 	t.sequence++
-	t.Counts.Letters++
-	t.tally.Letters[LetterKey{f.Node, string(f.Stage)}]++
-	t.tally.LetterBytes += int64(len(l.Key) + len(l.Value) + len(l.Headers.Raw()))
+	t.letters = append(t.letters, letterNote{LetterKey{f.Node, string(f.Stage)},
+		int64(len(l.Key) + len(l.Value) + len(l.Headers.Raw()))})
 	return nil
 }
 
@@ -173,7 +202,7 @@ func (t *Task) letterLimit() int {
 	return max(t.dlqLimit-batchOverhead, 1)
 }
 
-// inputOf names what the running unit works on.
+// inputOf names what the running unit works on, whatever it has made due.
 func (t *Task) inputOf() node.Input {
 	switch t.unit.kind {
 	case unitRecord:
@@ -194,52 +223,7 @@ func rowInput(r record.Raw) node.Input {
 }
 
 func noInput(time int64) node.Input {
-	return node.Input{Coordinates: record.Coordinates{TopicPartition: record.TopicPartition{Partition: -1}, Offset: -1},
-		Raw: record.Raw{Time: time, Offset: -1}}
-}
-
-// keepPartial is asked by a node that failed while the option KeepPartial is on: the record ends there, with the effects it
-// had so far.
-func (t *Task) keepPartial(f *dlq.Failure) error {
-	in := t.inputOf()
-	d := t.policies.of(f, in.Topic).Decide(f, 1<<30, 0, 0)
-	if d.Action == dlq.ActionSkip || d.Action == dlq.ActionDeadLetter && t.cfg.DeadLetters != "" {
-		t.tallyError(f, d) // the others come to failed
-	}
-	switch {
-	case d.Action == dlq.ActionFail, d.Action == dlq.ActionDeadLetter && t.cfg.DeadLetters == "":
-		return dlqFatal(f)
-	case d.Action == dlq.ActionDeadLetter:
-		if err := t.setAside(f, d.Class, in, 1, t.node.WallTime); err != nil {
-			return err
-		}
-		t.partial |= partialLetter
-	default:
-		t.partial |= partialSkip
-	}
-	return nil
-}
-
-const (
-	partialSkip   = 1
-	partialLetter = 2
-)
-
-// dlqFatal makes a failure that no policy softens.
-func dlqFatal(f *dlq.Failure) error {
-	g := *f
-	g.Err = dlq.Fatal(f.Err)
-	return &g
-}
-
-// endPartial counts a record that ended in parts.
-func (t *Task) endPartial() {
-	if t.partial&partialLetter != 0 {
-		t.Counts.DeadLettered++
-	} else {
-		t.Counts.Skipped++
-	}
-	t.partial = 0
+	return node.Input{Coordinates: node.NoCoordinates(), Raw: record.Raw{Time: time, Offset: -1}}
 }
 
 // panicked makes a failure of a panic in a unit. A panic outside of units is a fault of this package and goes on.
@@ -266,7 +250,7 @@ func panicFailure(p any, stage dlq.Stage, at *node.Info) error {
 	return f
 }
 
-// wrap names the task and, if there is one, the record an error belongs to.
+// wrap names the task and, if there is one, the record that an error belongs to.
 func (t *Task) wrap(err error) error {
 	if t.unit.kind == unitRecord {
 		return fmt.Errorf("%s: task %s: %w", t.inputOf().Coordinates, t.ID, err)
@@ -276,7 +260,7 @@ func (t *Task) wrap(err error) error {
 
 // refusedHere fails the unit of a record whose output a broker has refused before the task was rewound.
 func (t *Task) refusedHere(p *input) error {
-	err := t.marked[record.Coordinates{TopicPartition: p.tp, Offset: p.head.Offset}]
+	err := t.marked[refusedAt{Coordinates: record.Coordinates{TopicPartition: p.tp, Offset: p.head.Offset}}]
 	if err == nil {
 		return nil
 	}

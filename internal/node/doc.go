@@ -13,6 +13,7 @@
 //	N5  Types, next nodes, stores and serdes are resolved when a task is instantiated. Per record there is no map by name,
 //	    no interface holding a key or value, no clock, no log.
 //	N6  Before a node calls a user's function it sets [Task.At] to itself, so that a panic has a place.
+//	N7  What a record makes due beside its own results goes through [Task.Emit]: it fails alone.
 //
 // The package starts no goroutine and knows no broker.
 package node

@@ -39,6 +39,10 @@ type Task struct {
 	CommitRequested bool
 	// Timers are the task's punctuations.
 	Timers Timers
+	// Clocks are the times that operators of the task keep.
+	Clocks []*Clock
+	// Nest runs emissions. It is set by the task that runs the nodes.
+	Nest Nest
 	// Stores are those that records of the task are looked up in by their own keys, each once.
 	Stores []Warmer
 	// Globals are the stores of the global tables, by name. They are set before the nodes are wired.
