@@ -21,6 +21,7 @@
 //	S8  Emission. A table's notes come out once per key, ordered by each key's last note, with the newest value and context
 //	    and the value last emitted. A key that was not there at the last drain and is not there now is left out.
 //	S9  Empty is not null. A key or a value of zero bytes is a key or a value.
+//	S10 A store that is Replayed ([Versioned]) logs each write, in order, not each row. S4 holds for its rows.
 //
 // # What it does not do
 //

@@ -25,16 +25,14 @@ func (k Kind) String() string {
 func (k Kind) Valid() bool { return k >= KindKeyValue && k <= KindBuffer }
 
 // SuffixLen is the length of the time that ends every key of the kind: window start and sequence number (8 + 4 bytes),
-// session end and start (8 + 8), version (8). What comes before it is the key's prefix, the user's key. Other kinds have
-// none: their whole key is prefix.
+// session end and start (8 + 8). What comes before it is the key's prefix, the user's key. Other kinds have none: their whole
+// key is prefix.
 func (k Kind) SuffixLen() int {
 	switch k {
 	case KindWindow:
 		return 12
 	case KindSession:
 		return 16
-	case KindVersioned:
-		return 8
 	}
 	return 0
 }

@@ -15,8 +15,8 @@ func (s *Spec) Check(application string) error {
 	if !s.Kind.Valid() {
 		return fmt.Errorf("store %q: %s is not known", s.Name, s.Kind)
 	}
-	if s.Open == nil || s.Logged && s.FromChangelog == nil {
-		return fmt.Errorf("store %q: Open must be given, and FromChangelog if it is logged", s.Name)
+	if s.Open == nil || s.Logged && s.FromChangelog == nil && !s.Replayed {
+		return fmt.Errorf("store %q: Open must be given, and FromChangelog or Replayed if it is logged", s.Name)
 	}
 	if topic := ChangelogTopic(application, s.Name); s.Logged && len(topic) > 249 {
 		return fmt.Errorf("store %q: its changelog topic %.60q... has %d characters, at most 249 are allowed: shorten the name of"+

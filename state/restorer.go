@@ -24,6 +24,7 @@ type Restorer struct {
 	done  StoredOffset // after those that are in the engine
 	stats RestoreStats
 	clock *restoredClock // of a window or session store; else nil
+	again *replay        // of a store that is Replayed; else nil
 
 	seed  maphash.Seed
 	index index
@@ -65,6 +66,9 @@ func NewRestorer(store EngineStore, spec *Spec, from StoredOffset, room int64) *
 	if spec.segments != nil {
 		r.clock = &restoredClock{g: spec.segments, now: -1}
 	}
+	if spec.Replayed {
+		r.again = &replay{spec: spec, room: room}
+	}
 	return r
 }
 
@@ -83,6 +87,13 @@ func (r *Restorer) Add(rec record.Raw, brokerTime int64) error {
 	if rec.Offset < r.at.Changelog {
 		return r.fail(rec.Offset, fmt.Errorf("record out of order, %d is next", r.at.Changelog))
 	}
+	if r.again != nil {
+		if err := r.replay(rec); err != nil {
+			return err
+		}
+		r.added(rec, brokerTime)
+		return nil
+	}
 	key, value, err := r.from(r.buf[:0], rec)
 	if err != nil {
 		return r.fail(rec.Offset, err)
@@ -99,11 +110,16 @@ func (r *Restorer) Add(rec record.Raw, brokerTime int64) error {
 	if r.clock != nil {
 		r.clock.now = max(r.clock.now, r.clock.g.timeOf(key))
 	}
+	r.added(rec, brokerTime)
+	return nil
+}
+
+// added counts a record that was taken.
+func (r *Restorer) added(rec record.Raw, brokerTime int64) {
 	r.stats.Records++
 	r.stats.Bytes += int64(len(rec.Key) + len(rec.Value))
 	r.at.Changelog = rec.Offset + 1
 	r.at.BrokerTime = max(r.at.BrokerTime, brokerTime)
-	return nil
 }
 
 // used is the memory that the rows take; the arena's last chunk comes on top.
@@ -170,6 +186,13 @@ func (r *Restorer) round(o StoredOffset) error {
 			return r.fail(o.Changelog, err)
 		}
 	}
+	rows := len(r.rows)
+	if r.again != nil {
+		if rows, err = r.again.freeze(in, &r.stats); err != nil {
+			in.Abort()
+			return r.fail(o.Changelog, err)
+		}
+	}
 	for _, i := range r.sorted() {
 		row := &r.rows[i]
 		key, value := r.key(i), r.mem.bytes(row.at)[row.klen:]
@@ -185,7 +208,10 @@ func (r *Restorer) round(o StoredOffset) error {
 	if err := in.Finish(o); err != nil {
 		return r.fail(o.Changelog, err)
 	}
-	r.stats.Rows += int64(len(r.rows))
+	if r.again != nil {
+		r.again.applied()
+	}
+	r.stats.Rows += int64(rows)
 	r.stats.Rounds++
 	r.at, r.done = o, o
 	r.rows = r.rows[:0]

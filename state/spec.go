@@ -30,6 +30,17 @@ type Spec struct {
 	StoreKey func(engineKey []byte) (key []byte, ok bool)
 
 	segments *segments // of a window or session store, to restore it; else nil
+
+	// Replayed says that the rows of the engine depend on each record of the changelog and on their order: FromChangelog is nil,
+	// and a restore writes the records again, into a store of its own that is a [Replayer].
+	Replayed bool
+}
+
+// Replayer is a store that can be restored only by writing what its changelog says again.
+type Replayer interface {
+	Store
+	// Replay writes a record of the changelog, a view. Between calls nothing of a unit is open.
+	Replay(r record.Raw) error
 }
 
 // Env is what a store is opened in.

@@ -76,6 +76,10 @@ func check(t *testing.T, c *Scenario) {
 		}
 		return
 	}
+	if c.Level == "store" {
+		checkStore(t, c)
+		return
+	}
 	for _, caching := range map[string][]bool{"on": {true}, "off": {false}, "either": {true, false}}[cfg.cache] {
 		got, p, failedAt, err := run(c, caching)
 		if err != nil {

@@ -6,8 +6,6 @@ func postponed(s Step) bool {
 	switch s.Op {
 	case "changes", "windowBy", "cogroup", "joinStream", "joinTables", "joinForeign", "suppress":
 		return true
-	case "store":
-		return true // versioned stores
 	case "joinTable":
 		_, grace := s.Rest["grace_ms"]
 		return grace

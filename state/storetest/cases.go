@@ -357,7 +357,7 @@ func testWipe(t *testing.T, place func() Place) {
 
 // The order of kinds with a suffix: all times of a key together, shorter keys first.
 func testKinds(t *testing.T, place func() Place) {
-	for _, kind := range []state.Kind{state.KindWindow, state.KindSession, state.KindVersioned} {
+	for _, kind := range []state.Kind{state.KindWindow, state.KindSession} {
 		o := open(t, place(), kind)
 		key := func(k string, at uint64) []byte {
 			b := binary.BigEndian.AppendUint64([]byte(k), at)

@@ -27,4 +27,5 @@ func Engine(t *testing.T, place func() Place) {
 	t.Run("Misuse", func(t *testing.T) { testMisuse(t, place) })
 	t.Run("Close", func(t *testing.T) { testClose(t, place) })
 	t.Run("Reopen", func(t *testing.T) { testReopen(t, place) })
+	t.Run("Versioned", func(t *testing.T) { testVersioned(t, place) })
 }
