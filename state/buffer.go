@@ -53,6 +53,9 @@ type bufferLayout struct {
 	head, tail int
 	time       func(key, value []byte) int64
 	check      func(key, value []byte) error
+	// other, if set, is asked first about what the engine holds: true for what is no row.
+	other func(key, value []byte) bool
+	bare  bool // values are not those of BufferValue: they have no context, and their changelog no version
 }
 
 // bufferSlot is a row, or what is left of one until the engine has lost it too.
@@ -103,13 +106,16 @@ func (b *buffer) load() (err error) {
 	}
 	for it.Next() {
 		key, val := it.Key(), it.Value()
+		if b.layout.other != nil && b.layout.other(key, val) {
+			continue
+		}
 		if err := b.layout.check(key, val); err != nil {
 			it.Close()
 			return b.fail("load", &CodecError{b.task, b.name, "decode value", bytes.Clone(key), err})
 		}
 		i := b.enter(key)
 		s := &b.slots[i]
-		s.time, s.size, s.flags = b.layout.time(key, val), bufferSize(key, val), rowUsed|rowEngine
+		s.time, s.size, s.flags = b.layout.time(key, val), b.layout.size(key, val), rowUsed|rowEngine
 		if b.acct.room(int64(len(val))) {
 			s.val = b.mem.put(val)
 			b.held += int64(len(val))
@@ -140,8 +146,11 @@ func (b *buffer) fail(op string, err error) error {
 	return fmt.Errorf("task %s: store %s: %s: %w", b.task, b.name, op, err)
 }
 
-// bufferSize is the size of a row as Kafka Streams counts it: key, time, context and values, without lengths.
-func bufferSize(key, val []byte) uint32 {
+// size is that of a row as Kafka Streams counts it: key, time, context and values, without lengths.
+func (l *bufferLayout) size(key, val []byte) uint32 {
+	if l.bare {
+		return uint32(len(key) + len(val))
+	}
 	return uint32(len(key) + len(val) - 20 - 8*headerCount(val))
 }
 
@@ -162,18 +171,17 @@ func (b *buffer) put(key []byte, time int64, val []byte) {
 	} else {
 		b.bytes -= int64(s.size)
 	}
-	s.size = bufferSize(key, val)
+	s.size = b.layout.size(key, val)
 	b.bytes += int64(s.size)
 	b.acct.addDirty(int64(s.size))
 	b.acct.setTotal(b.footprint())
 }
 
-// removeFirst removes the first row.
-func (b *buffer) removeFirst() {
-	i := b.heap[0]
+// remove removes a row.
+func (b *buffer) remove(i uint32) {
 	b.before(i, false)
-	b.pull(0)
 	s := &b.slots[i]
+	b.pull(int(s.at))
 	s.val, s.flags = span{}, s.flags&^rowAway
 	b.bytes -= int64(s.size)
 	s.size = 0
@@ -233,7 +241,7 @@ func (b *buffer) RemoveFirst() {
 	if invariant.Enabled {
 		invariant.Check(len(b.heap) > 0, "store %s: RemoveFirst of an empty buffer", b.name)
 	}
-	b.removeFirst()
+	b.remove(b.heap[0])
 }
 
 // Load fills the buffer from the engine, unless it has been. Other calls that may need it do it themselves, MinTime, Len and Bytes

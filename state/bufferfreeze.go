@@ -95,7 +95,7 @@ func (b *buffer) freezeRow(s *bufferSlot, batch Batch, log Changelog) (err error
 	case s.at >= 0:
 		val := b.mem.bytes(s.val)
 		if err = batch.Set(b.engine, key, val); err == nil && log != nil {
-			err = log.Append(*b.time, key, val, bufferHeaders)
+			err = log.Append(*b.time, key, val, b.layout.headers())
 		}
 		s.flags |= rowEngine
 	case s.flags&rowEngine != 0:

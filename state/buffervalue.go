@@ -43,6 +43,14 @@ const (
 
 var bufferHeaders = record.Headers{}.With(bufferVersion, []byte{bufferV3})
 
+// headers are those of a row's changelog records.
+func (l *bufferLayout) headers() record.Headers {
+	if l.bare {
+		return record.Headers{}
+	}
+	return bufferHeaders
+}
+
 // Append appends the bytes of v to dst.
 func (v *BufferValue) Append(dst []byte) []byte {
 	dst = v.Context.append(dst)

@@ -18,3 +18,9 @@ func TestBuffer(t *testing.T) {
 		return storetest.Place{Open: func() (state.Engine, error) { return New(), nil }}
 	})
 }
+
+func TestUnmatched(t *testing.T) {
+	storetest.Unmatched(t, func() storetest.Place {
+		return storetest.Place{Open: func() (state.Engine, error) { return New(), nil }}
+	})
+}

@@ -32,3 +32,10 @@ func TestBuffer(t *testing.T) {
 		return storetest.Place{Durable: true, Open: func() (state.Engine, error) { return Open(small(fs)) }}
 	})
 }
+
+func TestUnmatched(t *testing.T) {
+	storetest.Unmatched(t, func() storetest.Place {
+		fs := vfs.NewMem()
+		return storetest.Place{Durable: true, Open: func() (state.Engine, error) { return Open(small(fs)) }}
+	})
+}
