@@ -254,6 +254,12 @@ func (s *script) joins(w []string, opts []any) bool {
 		s.globals[name] = stream.GlobalTableFrom(s.b, of, serde.String, serde.String, pick[stream.TableOption](opts...)...)
 	case "joinGlobal":
 		s.streams[name] = stream.JoinGlobal(in, s.globals[w[3]], key, func(_, l, _ string) string { return l }, node...)
+	case "joinForeign":
+		s.tables[name] = stream.JoinForeign(s.tables[of], s.tables[w[3]], key, func(_, l, _ string) string { return l },
+			pick[stream.ForeignOption](opts...)...)
+	case "leftJoinForeign":
+		s.tables[name] = stream.LeftJoinForeign(s.tables[of], s.tables[w[3]], func(_, l string) opt { return stream.Some(l) },
+			func(_, l string, _ opt) string { return l }, pick[stream.ForeignOption](opts...)...)
 	case "leftJoinGlobal":
 		s.streams[name] = stream.LeftJoinGlobal(in, s.globals[w[3]], key, func(_, l string, _ stream.Opt[string]) string { return l }, node...)
 	default:

@@ -16,7 +16,8 @@ var allStates = []State{Created, Rebalancing, Running, PendingShutdown, NotRunni
 
 // dropReasons are the labels of node.Drop.
 var dropReasons = [node.NumDrops]string{node.DropNullKey: "null_key", node.DropNullValue: "null_value", node.DropLate: "late",
-	node.DropExpired: "expired", node.DropNullJoinKey: "null_join_key", node.DropTimestamp: "timestamp"}
+	node.DropExpired: "expired", node.DropNullJoinKey: "null_join_key", node.DropTimestamp: "timestamp",
+	node.DropStale: "stale"}
 
 // Metrics implements metrics.Source.
 func (m metricsOf) Metrics() *metrics.Snapshot {

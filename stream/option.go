@@ -50,6 +50,8 @@ type settings struct {
 	wallClock             bool
 	partitionTime         bool
 	offset                topology.OffsetReset
+
+	partitionLeft, partitionRight typed // of a foreign-key join
 }
 
 // typed is a value of an option whose type is checked at Build.
@@ -57,6 +59,8 @@ type typed struct {
 	value any
 	what  string // the type as a user writes it
 }
+
+func typedOf(f any) typed { return typed{f, reflect.TypeOf(f).String()} }
 
 type typedSerde struct {
 	serde any // serde.Serde[T]

@@ -18,6 +18,9 @@ func Some[T any](v T) Opt[T] { return record.Some(v) }
 // None returns an absent T.
 func None[T any]() Opt[T] { return record.None[T]() }
 
+// OptOf returns v if ok is true, else an absent T.
+func OptOf[T any](v T, ok bool) Opt[T] { return record.OptOf(v, ok) }
+
 // Headers are the headers of a record. They are immutable: With returns a longer list.
 type Headers = record.Headers
 

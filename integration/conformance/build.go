@@ -80,7 +80,7 @@ func init() {
 		"table": buildTable, "toTable": buildToTable, "toStream": buildToStream,
 		"transformValues": buildTransformValues, "oldValues": buildOldValues,
 		"groupByKey": buildGroupByKey, "groupBy": buildGroupBy, "count": buildCount, "reduce": buildReduce,
-		"aggregate": buildAggregate, "joinTable": buildJoinTable,
+		"aggregate": buildAggregate, "joinTable": buildJoinTable, "joinForeign": buildJoinForeign,
 	}
 }
 

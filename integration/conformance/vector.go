@@ -17,8 +17,8 @@ import (
 // postponedVector tells whether a vector is of a function that Oxbow does not have yet.
 func postponedVector(kind string) bool {
 	switch kind {
-	case "time", "unlimited", "murmur3_128", "time_windowed_topic_key", "session_windowed_topic_key", "window_store_key",
-		"session_store_key", "fk_subscription", "fk_response", "fk_combined_key", "fk_combined_key_prefix", "checkpoint_file":
+	case "time", "unlimited", "time_windowed_topic_key", "session_windowed_topic_key", "window_store_key",
+		"session_store_key", "checkpoint_file":
 		return true
 	}
 	return false
@@ -78,6 +78,9 @@ func checkVector(v Vector) error {
 		return both(v, node.ChangeSerde(serde.String), node.Change[string]{New: side("new"), Old: side("old")})
 	case "offset_commit_metadata":
 		return metadata(v)
+	}
+	if check := foreignVectors[v.Kind]; check != nil {
+		return check(v)
 	}
 	return fmt.Errorf("vector of kind %q is not in the vocabulary", v.Kind)
 }

@@ -52,6 +52,7 @@ const (
 	DropExpired
 	DropNullJoinKey
 	DropTimestamp
+	DropStale // out of order in a versioned table, or an answer to a value that is no more
 	NumDrops
 )
 

@@ -13,6 +13,12 @@ func TestEngine(t *testing.T) {
 	})
 }
 
+func TestSubscriptions(t *testing.T) {
+	storetest.Subscriptions(t, func() storetest.Place {
+		return storetest.Place{Open: func() (state.Engine, error) { return New(), nil }}
+	})
+}
+
 func TestBuffer(t *testing.T) {
 	storetest.Buffer(t, func() storetest.Place {
 		return storetest.Place{Open: func() (state.Engine, error) { return New(), nil }}

@@ -26,6 +26,13 @@ func TestEngine(t *testing.T) {
 	})
 }
 
+func TestSubscriptions(t *testing.T) {
+	storetest.Subscriptions(t, func() storetest.Place {
+		fs := vfs.NewMem()
+		return storetest.Place{Durable: true, Open: func() (state.Engine, error) { return Open(small(fs)) }}
+	})
+}
+
 func TestBuffer(t *testing.T) {
 	storetest.Buffer(t, func() storetest.Place {
 		fs := vfs.NewMem()
