@@ -71,6 +71,8 @@ func (c *cache[X]) openRange(eng EngineStore, r timeRange, reverse bool) *scan[X
 // divide makes the cache that of a window or session store. The slot that stands for rows that are not visible has no key and is
 // in no index.
 func (c *cache[X]) divide(g *segments) {
+	load := c.hooks.load
+	c.hooks.load = func(dst, key []byte) ([]byte, bool, error) { return load(dst, c.engineKey(key)) }
 	c.seg = g
 	g.void = c.place()
 }

@@ -30,3 +30,9 @@ func TestUnmatched(t *testing.T) {
 		return storetest.Place{Open: func() (state.Engine, error) { return New(), nil }}
 	})
 }
+
+func TestStores(t *testing.T) {
+	storetest.Stores(t, func() storetest.Place {
+		return storetest.Place{Open: func() (state.Engine, error) { return New(), nil }}
+	}, nil)
+}

@@ -46,3 +46,10 @@ func TestUnmatched(t *testing.T) {
 		return storetest.Place{Durable: true, Open: func() (state.Engine, error) { return Open(small(fs)) }}
 	})
 }
+
+func TestStores(t *testing.T) {
+	storetest.Stores(t, func() storetest.Place {
+		fs := vfs.NewMem()
+		return storetest.Place{Durable: true, Open: func() (state.Engine, error) { return Open(small(fs)) }}
+	}, nil)
+}

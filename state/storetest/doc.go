@@ -7,5 +7,8 @@
 //	S4  Misuse (foreign stores, short keys, keys out of order, spent batches, closed spaces) is an error that says what is
 //	    wrong, and changes nothing.
 //
+// [Stores] is the suite of window, session and join stores over an engine: random operations, with units undone, commits, resets,
+// restores and expiry, give what a plain map gives.
+//
 // Crashes, full disks and corruption concern engines with a disk and are tested beside them.
 package storetest
