@@ -17,6 +17,7 @@ type cache[X any] struct {
 	index index
 	used  int // slots in use
 	loads int64
+	whole wholeness
 
 	chunks []*chunk[X]
 	next   uint32   // slots from here have never been used
@@ -44,12 +45,13 @@ type cache[X any] struct {
 	plain    bool      // X has no bytes beside the slot
 	pointers bool      // X holds pointers: what is given up must be cleared
 	scratch  []byte
-	touched  uint64 // keeps what warm does from being left out
+	ahead    expected // what was announced
 }
 
 // hooks connect the cache with the types of its store and with its engine.
 type hooks[X any] struct {
 	load   func(dst, key []byte) (value []byte, ok bool, err error) // from the engine
+	empty  func() (bool, error)                                     // tells whether the engine has no key of the store; nil: not asked
 	decode func(b []byte) (x X, ts int64, err error)                // engine value → X; a span is a new one
 	encode func(dst []byte, x *X) ([]byte, error)                   // X → changelog value
 	span   func(x X) span                                           // the span that is x; nil if X is decoded
@@ -78,8 +80,16 @@ func (s *slot[X]) longKey() span {
 
 // find returns the slot of a key and looks it up in the engine if need be. What was found, or that nothing was, stays.
 func (c *cache[X]) find(key []byte) (uint32, error) {
+	i, ok := c.foreseen(key)
+	if ok {
+		if c.slot(i).meta&slotUnknown == 0 {
+			return i, nil
+		}
+		return i, c.fill(i, key)
+	}
 	hash := maphash.Bytes(c.seed, key)
-	i, ok := c.lookup(hash, key)
+	c.ahead.resume(hash)
+	i, ok = c.lookup(hash, key)
 	if ok && c.slot(i).meta&slotUnknown == 0 {
 		return i, nil
 	}
@@ -91,8 +101,13 @@ func (c *cache[X]) find(key []byte) (uint32, error) {
 
 // claim returns the slot of a key that is about to be written, without a look at the engine.
 func (c *cache[X]) claim(key []byte) uint32 {
+	i, ok := c.foreseen(key)
+	if ok {
+		return i
+	}
 	hash := maphash.Bytes(c.seed, key)
-	i, ok := c.lookup(hash, key)
+	c.ahead.resume(hash)
+	i, ok = c.lookup(hash, key)
 	if !ok {
 		i = c.insert(hash, key)
 	}
@@ -104,6 +119,12 @@ const loadRoom = 64 << 10
 
 // fill loads the value of an unknown slot.
 func (c *cache[X]) fill(i uint32, key []byte) error {
+	if whole, err := c.isWhole(); whole || err != nil {
+		if err == nil {
+			c.slot(i).meta &^= slotUnknown | slotInEngine
+		}
+		return err
+	}
 	c.loads++
 	b, ok, err := c.hooks.load(c.scratch[:0], key)
 	if err != nil {
@@ -127,6 +148,33 @@ func (c *cache[X]) fill(i uint32, key []byte) error {
 		c.acct.setTotal(c.footprint())
 	}
 	return nil
+}
+
+// wholeness tells whether every key of the engine is cached, so that what is not cached is nowhere.
+type wholeness uint8
+
+const (
+	notAsked wholeness = iota
+	whole              // the engine was empty, and nothing that went there has been forgotten
+	notWhole           // for good
+)
+
+// isWhole asks the engine once. A new store stays whole as long as it fits into the cache: that saves a look-up in the engine
+// for each new key, which costs ten times what the rest of its record does.
+func (c *cache[X]) isWhole() (bool, error) {
+	if c.hooks.empty == nil {
+		return false, nil
+	}
+	if c.whole == notAsked {
+		empty, err := c.hooks.empty()
+		if err != nil {
+			return false, err
+		}
+		if c.whole = notWhole; empty && len(c.frozen) == 0 {
+			c.whole = whole
+		}
+	}
+	return c.whole == whole, nil
 }
 
 // insert makes a slot for a key that is not cached. Its value is unknown.

@@ -64,7 +64,7 @@ func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], st
 	strs, flat := flatType(reflect.TypeFor[V]())
 	cloner, clones := vals.(serde.Cloner[V])
 	if (flat || clones) && unsafe.Sizeof(*new(V)) <= maxDecoded {
-		c.dec = newCache(env.Units, env.Budget, hooks[V]{load: c.engine.Get, decode: c.decodeValue, encode: c.encodeValue})
+		c.dec = newCache(env.Units, env.Budget, hooks[V]{load: c.engine.Get, empty: c.isEmpty, decode: c.decodeValue, encode: c.encodeValue})
 		c.cold = c.dec
 		c.dec.plain = flat && len(strs) == 0
 		c.dec.pointers = !c.dec.plain
@@ -77,10 +77,24 @@ func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], st
 		return nil
 	}
 	c.enc = newCache(env.Units, env.Budget, hooks[span]{
-		load: c.engine.Get, decode: c.keepBytes, encode: c.copyBytes, span: func(s span) span { return s },
+		load: c.engine.Get, empty: c.isEmpty, decode: c.keepBytes, encode: c.copyBytes, span: func(s span) span { return s },
 	})
 	c.cold = c.enc
 	return nil
+}
+
+// isEmpty tells whether the engine has no key of the store.
+func (c *core[K, V]) isEmpty() (bool, error) {
+	it, err := c.engine.Iter(nil, nil, false)
+	if err != nil {
+		return false, err
+	}
+	any := it.Next()
+	err = it.Err()
+	if cerr := it.Close(); err == nil {
+		err = cerr
+	}
+	return !any, err
 }
 
 // split takes the time off an engine value.

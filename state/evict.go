@@ -58,6 +58,9 @@ func (c *cache[X]) evict() {
 // forget gives a slot up. It is clean, or its write is given up too.
 func (c *cache[X]) forget(i uint32) {
 	s := c.slot(i)
+	if s.meta&slotInEngine != 0 && s.meta&slotUnknown == 0 {
+		c.whole = notWhole
+	}
 	c.leave(i)
 	if s.klen == longKey {
 		c.mem.release(s.longKey())

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -20,9 +21,20 @@ func (c *counting) Get(dst, key []byte) ([]byte, bool, error) {
 	return c.EngineStore.Get(dst, key)
 }
 
+// unwrapped is a batch for a store that counts.
+type unwrapped struct{ state.Batch }
+
+func (u unwrapped) Set(s state.EngineStore, key, value []byte) error {
+	return u.Batch.Set(s.(*counting).EngineStore, key, value)
+}
+
 // TestHotKeysStay: what is in the cache is not asked for again, absent keys included (S3).
 func TestHotKeysStay(t *testing.T) {
 	p := newPlace(t, nil)
+	b := p.space.Batch()
+	if err := errors.Join(b.Set(p.engine, []byte("x"), make([]byte, 16)), b.Commit()); err != nil {
+		t.Fatal(err)
+	}
 	e := &counting{EngineStore: p.engine}
 	p.env.Engine = e
 	tab := table(t, p, num{})
@@ -35,6 +47,42 @@ func TestHotKeysStay(t *testing.T) {
 	}
 	if e.gets != 100 {
 		t.Errorf("the engine was asked %d times for 100 keys", e.gets)
+	}
+}
+
+// TestNewStoreIsNotAskedFor: as long as all that the engine has is cached, a new key is not looked for there.
+func TestNewStoreIsNotAskedFor(t *testing.T) {
+	b := state.NewBudget(0, 0, 1)
+	b.KeepLeast(1000)
+	p := newPlace(t, b)
+	e := &counting{EngineStore: p.engine}
+	p.env.Engine = e
+	tab := table(t, p, num{})
+	add := func(from, to int) {
+		for i := from; i < to; i++ {
+			update(t, p, tab, fmt.Sprint(i), func(v int64) int64 { return v + 1 }, int64(i))
+			for _, ok, _ := tab.NextRow(); ok; _, ok, _ = tab.NextRow() {
+			}
+			if i%100 == 99 {
+				p.batch = p.space.Batch()
+				must(t, tab.Freeze(unwrapped{p.batch}, &p.log))
+				must(t, p.apply(tab))
+			}
+		}
+	}
+	add(0, 1000)
+	if e.gets != 0 {
+		t.Errorf("the engine was asked %d times, and everything is cached", e.gets)
+	}
+	add(1000, 2000) // forgets some of those before
+	if e.gets == 0 {
+		t.Errorf("the engine was never asked after rows were forgotten")
+	}
+	add(0, 1000)
+	for i := range 1000 {
+		if v, _, _, err := tab.Get(fmt.Sprint(i)); v != 2 || err != nil {
+			t.Fatalf("key %d has %d, %v", i, v, err)
+		}
 	}
 }
 

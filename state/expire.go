@@ -41,11 +41,13 @@ func (c *cache[X]) expire(f *freezing) error {
 		return true
 	})
 	c.runs, c.inRuns = nil, 0
+	whole := c.whole
 	for i := range c.next {
 		if s := c.slot(i); s.meta&slotUsed != 0 && s.meta&slotBusy == 0 && gone(i) {
 			c.forget(i)
 		}
 	}
+	c.whole = whole // the engine forgets them too, and until then nobody can see them
 	return nil
 }
 

@@ -115,6 +115,9 @@ func (c *cache[X]) reset() {
 	}
 	c.mem.release(c.notes.hdr)
 	c.notes = notes{}
+	if len(c.frozen) > 0 || c.seg != nil {
+		c.whole = notWhole // what became of the last batch is not known
+	}
 	if c.seg != nil {
 		c.forgetAll()
 	}

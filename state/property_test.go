@@ -127,6 +127,23 @@ func (m *machine[V]) update() {
 	}
 }
 
+// announce warms keys of which some are looked up then, in this order or another.
+func (m *machine[V]) announce() {
+	var keys [][]byte
+	for range rapid.IntRange(0, state.WarmMost).Draw(m.t, "announced") {
+		keys = append(keys, []byte(m.key()))
+	}
+	m.tab.Warm(keys)
+	for _, k := range keys {
+		switch rapid.IntRange(0, 3).Draw(m.t, "look up") {
+		case 0, 1:
+			m.get(string(k))
+		case 2:
+			m.update()
+		}
+	}
+}
+
 func (m *machine[V]) openIter() {
 	reverse := rapid.Bool().Draw(m.t, "reverse")
 	var from, to record.Opt[string]
@@ -219,7 +236,9 @@ func (m *machine[V]) nested() {
 func (m *machine[V]) unit() {
 	m.saved = append(m.saved[:0], m.now.clone())
 	for range rapid.IntRange(1, 12).Draw(m.t, "ops") {
-		switch rapid.IntRange(0, 7).Draw(m.t, "op") {
+		switch rapid.IntRange(0, 8).Draw(m.t, "op") {
+		case 8:
+			m.announce()
 		case 0:
 			m.get(m.key())
 		case 1:

@@ -1,57 +1,134 @@
 package state
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"unsafe"
+)
 
 // WarmMost is how many keys a call of Warm takes at most.
 const WarmMost = 16
 
-// warm touches the slots of keys that will be looked up soon, and the encoded values behind them. What a look-up costs in a
+// expected is what [cache.warm] has found out about the keys that come next, in their order.
+type expected struct {
+	hashes [WarmMost]uint64
+	slots  [WarmMost]uint32 // noSlot: the key was not cached
+	at, n  int
+}
+
+const noSlot = ^uint32(0)
+
+// lines are addresses that will be used soon.
+type lines [WarmMost]unsafe.Pointer
+
+// warm fetches the slots of keys that will be looked up soon, and the encoded values behind them. What a look-up costs in a
 // cache larger than the processor's own is a wait for memory, three times in a row: index, slot, value. Here the waits for
-// many keys pass at the same time. It is a hint: it changes nothing, and a key that is not cached is left alone.
+// many keys pass at the same time, and the look-ups begin where this has ended. It is a hint: it changes nothing, and a key
+// that is not cached is left alone.
 func (c *cache[X]) warm(keys [][]byte) {
-	var hashes [WarmMost]uint64
-	var slots [WarmMost]uint32
-	keys = keys[:min(len(keys), WarmMost)]
-	mask := c.index.mask()
-	var sum uint64
-	for j, k := range keys {
+	var want lines
+	w, mask := &c.ahead, c.index.mask()
+	w.at, w.n = 0, min(len(keys), WarmMost)
+	for j, k := range keys[:w.n] {
 		h := maphash.Bytes(c.seed, k)
-		hashes[j&(WarmMost-1)] = h
-		sum += uint64(c.index[uint32(h)&mask])
+		w.hashes[j&(WarmMost-1)] = h
+		want[j&(WarmMost-1)] = unsafe.Pointer(&c.index[uint32(h)&mask])
 	}
+	prefetch(&want, w.n)
 	n := 0
-	for j := range keys {
-		if i, ok := c.probe(hashes[j&(WarmMost-1)]); ok {
-			sum += c.slot(i).meta
-			slots[n&(WarmMost-1)] = i
+	for j := range w.n {
+		i, ok := c.probe(w.hashes[j&(WarmMost-1)])
+		if !ok {
+			i = noSlot
+		} else {
+			want[n&(WarmMost-1)] = unsafe.Pointer(c.slot(i))
+			n++
+		}
+		w.slots[j&(WarmMost-1)] = i
+	}
+	prefetch(&want, n)
+	if c.hooks.span != nil {
+		c.warmValues()
+	}
+}
+
+// warmValues fetches the values of the slots that warm has found.
+func (c *cache[X]) warmValues() {
+	var want lines
+	n := 0
+	for _, i := range c.ahead.slots[:c.ahead.n] {
+		if i == noSlot {
+			continue
+		}
+		s := c.slot(i)
+		if s.meta&slotPresent == 0 {
+			continue
+		}
+		b := c.mem.bytes(c.hooks.span(s.val))
+		for at := 0; at < min(len(b), touchMost); at += cacheLine {
+			if n == len(want) {
+				prefetch(&want, n)
+				n = 0
+			}
+			want[n] = unsafe.Pointer(&b[at])
 			n++
 		}
 	}
-	if c.hooks.span != nil {
-		for _, i := range slots[:n] {
-			if s := c.slot(i); s.meta&slotPresent != 0 {
-				sum += touchBytes(c.mem.bytes(c.hooks.span(s.val)))
-			}
-		}
-	}
-	c.touched = sum
+	prefetch(&want, n)
 }
 
-// warmSlots touches the first of these slots.
-func (c *cache[X]) warmSlots(ids []uint32) {
-	var sum uint64
-	for _, i := range ids[:min(len(ids), WarmMost)] {
-		sum += c.slot(i).meta
+// foreseen returns the slot of a key that warm has announced, if its turn has come. A slot that has got another key since
+// then is not it.
+func (c *cache[X]) foreseen(key []byte) (uint32, bool) {
+	w := &c.ahead
+	if w.at >= w.n {
+		return 0, false
 	}
-	c.touched = sum
+	i := w.slots[w.at&(WarmMost-1)]
+	if i == noSlot {
+		return 0, false
+	}
+	s := c.slot(i)
+	if s.meta&slotUsed == 0 || s.klen == longKey || string(s.key[:s.klen]) != string(key) {
+		return 0, false
+	}
+	w.at++
+	if s.meta&slotRef == 0 {
+		s.meta |= slotRef
+	}
+	return i, true
+}
+
+// skipTo is how many announced keys a look-up may find left out: records that were filtered away.
+const skipTo = 4
+
+// resume goes on behind an announced key that was looked up the long way: the first of its kind, or after some that were not
+// looked up at all.
+func (w *expected) resume(hash uint64) {
+	for j := w.at; j < min(w.n, w.at+skipTo); j++ {
+		if w.hashes[j&(WarmMost-1)] == hash {
+			w.at = j + 1
+			return
+		}
+	}
+}
+
+// warmSlots fetches the first of these slots.
+func (c *cache[X]) warmSlots(ids []uint32) {
+	var want lines
+	ids = ids[:min(len(ids), WarmMost)]
+	for n, i := range ids {
+		want[n&(WarmMost-1)] = unsafe.Pointer(c.slot(i))
+	}
+	prefetch(&want, len(ids))
 }
 
 func (c *cache[X]) warmItems(items []item) {
-	var sum uint64
-	for _, it := range items[:min(len(items), WarmMost)] {
-		sum += c.slot(it.i).meta
+	var want lines
+	items = items[:min(len(items), WarmMost)]
+	for n, it := range items {
+		want[n&(WarmMost-1)] = unsafe.Pointer(c.slot(it.i))
 	}
-	c.touched = sum
+	prefetch(&want, len(items))
 }
 
 // probe is lookup without a comparison of keys: it returns the slot that most likely has the key of a hash.
@@ -73,14 +150,3 @@ const (
 	cacheLine = 64
 	touchMost = 4 * cacheLine // the processor sees a longer run by itself
 )
-
-func touchBytes(b []byte) (sum uint64) {
-	b = b[:min(len(b), touchMost)]
-	for at := 0; at < len(b); at += cacheLine {
-		sum += uint64(b[at])
-	}
-	if len(b) > 0 {
-		sum += uint64(b[len(b)-1])
-	}
-	return sum
-}

@@ -11,6 +11,7 @@ import (
 type lookahead struct {
 	stores []node.Warmer
 	recs   [state.WarmMost]record.Raw
+	keys   [state.WarmMost][]byte // of recs; a field, since what a store is shown may escape
 	at, n  int
 }
 
@@ -27,7 +28,6 @@ func (l *lookahead) next(cur Cursor, r *record.Raw) (bool, error) {
 }
 
 func (l *lookahead) read(cur Cursor) (bool, error) {
-	var keys [state.WarmMost][]byte
 	l.clear()
 	for l.n < len(l.recs) {
 		ok, err := cur.Next(&l.recs[l.n])
@@ -37,11 +37,11 @@ func (l *lookahead) read(cur Cursor) (bool, error) {
 		if !ok {
 			break
 		}
-		keys[l.n] = l.recs[l.n].Key
+		l.keys[l.n] = l.recs[l.n].Key
 		l.n++
 	}
 	for _, s := range l.stores {
-		s.Warm(keys[:l.n])
+		s.Warm(l.keys[:l.n])
 	}
 	return true, nil
 }
