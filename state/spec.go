@@ -21,6 +21,10 @@ type Spec struct {
 	// Open opens the store of one task. It returns a *KeyValue[K, V], a *Table[K, V]...
 	Open func(*Env) (Store, error)
 
+	// View reads the store's rows from an engine, for queries: a *View[K, V] for a store of keys and values. nil: it cannot be
+	// queried.
+	View any
+
 	// FromChangelog turns a changelog record into what the engine keeps; a nil value deletes. Results alias the record or
 	// dst, whose room may be used.
 	FromChangelog func(dst []byte, r record.Raw) (key, value []byte, err error)
@@ -90,7 +94,7 @@ func KeyValueSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V
 	return Spec{
 		Name: name, Kind: KindKeyValue, Logged: true, TopicConfig: maps.Clone(compacted),
 		Open:          func(env *Env) (Store, error) { return OpenKeyValue(env, keys, vals) },
-		FromChangelog: plainFromChangelog,
+		FromChangelog: plainFromChangelog, View: newView(name, keys, vals, false),
 	}
 }
 
@@ -99,7 +103,7 @@ func TableSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V]) 
 	return Spec{
 		Name: name, Kind: KindKeyValue, Logged: true, TopicConfig: maps.Clone(compacted), Timestamped: true,
 		Open:          func(env *Env) (Store, error) { return OpenTable(env, keys, vals) },
-		FromChangelog: timestampedFromChangelog,
+		FromChangelog: timestampedFromChangelog, View: newView(name, keys, vals, true),
 	}
 }
 

@@ -68,9 +68,10 @@ type App struct {
 	producer *kafka.Producer
 	group    *kafka.Group
 	routes   routes
-	topics   *topicBook
+	topics   atomic.Pointer[topicBook] // nil before the topics have been looked at
 	tasks    *taskTable
 	restores *restore.Manager
+	queries  *Queries
 	shop     *Workshop
 	runners  []*runner
 	assignor Assignor
@@ -95,6 +96,8 @@ func NewApp(cfg AppConfig) *App {
 	}
 	a.log = a.log.With("app", cfg.App)
 	a.states.init(cfg.Listener)
+	a.tasks = newTaskTable(a)
+	a.queries = NewQueries(cfg.Topology, residents{a}, cfg.Engine, cfg.Memory)
 	return a
 }
 
@@ -123,7 +126,7 @@ var errRunTwice = errors.New("the application was run before: make a new one")
 
 // Run works until ctx ends, then commits, leaves the group and returns nil, when everything it started has ended. It
 // returns an error if it could not start or had to stop by itself.
-func (a *App) Run(ctx context.Context) error {
+func (a *App) Run(ctx context.Context) (err error) {
 	if !a.started.CompareAndSwap(false, true) {
 		return errRunTwice
 	}
@@ -131,6 +134,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer stop(nil)
 	a.stop = stop
 	a.states.to(StateRebalancing)
+	defer func() { err = errors.Join(err, a.closeQueries()) }()
 	if err := a.prepare(run); err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Cause(run)) {
 			a.states.to(StatePendingShutdown)
@@ -140,8 +144,7 @@ func (a *App) Run(ctx context.Context) error {
 		a.states.to(StateError)
 		return err
 	}
-	err := a.runAll(run)
-	if err == nil {
+	if err = a.runAll(run); err == nil {
 		a.states.to(StateNotRunning)
 		return nil
 	}
@@ -149,14 +152,23 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
+// closeQueries ends the queries: what they read is closed when Run has returned.
+func (a *App) closeQueries() error {
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
+	defer cancel()
+	return a.queries.Close(ctx)
+}
+
+// Queries reads the committed state of the instance, from any goroutine.
+func (a *App) Queries() *Queries { return a.queries }
+
 // prepare does what has to be done before the group is joined: look at the topics, make those of the application.
 func (a *App) prepare(ctx context.Context) error {
 	book, err := openTopicBook(ctx, a)
 	if err != nil {
 		return err
 	}
-	a.topics = book
-	a.tasks = newTaskTable(a)
+	a.topics.Store(book)
 	a.shop = &Workshop{Topology: a.cfg.Topology, Engine: a.cfg.Engine, Memory: a.cfg.Memory, Budget: a.cfg.Budget,
 		Context: ctx, CallTimeout: a.cfg.CallTimeout}
 	a.fetcher = a.client.NewFetcher(a.cfg.Fetch, a.routes.deliver)

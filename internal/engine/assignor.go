@@ -24,8 +24,8 @@ func newAssignor(a *App) (Assignor, error) {
 		Process:  a.cfg.Process,
 		Topology: assign.Fingerprint(a.cfg.Topology.Describe()),
 		Workers:  func() int { return a.cfg.Workers },
-		Topics:   a.topics.sources,
-		Subs:     func() ([]assign.Sub, error) { return a.topics.subs, nil },
+		Topics:   a.topics.Load().sources,
+		Subs:     func() ([]assign.Sub, error) { return a.topics.Load().subs, nil },
 		State:    func() []assign.TaskState { return stateOnDisk(a.cfg.Engine, a) },
 	})
 	return sticky{s, a.log}, err

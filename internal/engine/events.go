@@ -93,6 +93,8 @@ type (
 	Unhold struct{ TP record.TopicPartition }
 	// Flush sends at once what waits for company.
 	Flush struct{}
+	// Applied says that state was committed: queries see it.
+	Applied struct{}
 	// CommitOffsets commits offsets to the group. OffsetsDone follows.
 	CommitOffsets struct {
 		Offsets map[record.TopicPartition]Offset
@@ -119,6 +121,7 @@ func (Unfetch) action()       {}
 func (Hold) action()          {}
 func (Unhold) action()        {}
 func (Flush) action()         {}
+func (Applied) action()       {}
 func (CommitOffsets) action() {}
 func (Committed) action()     {}
 func (Released) action()      {}

@@ -23,7 +23,7 @@ func (a *App) restore(ctx context.Context, id record.TaskID, stores []TaskStore)
 		if s.Changelog == "" {
 			continue
 		}
-		limits, err := a.topics.limitsOf(s.Changelog)
+		limits, err := a.topics.Load().limitsOf(s.Changelog)
 		if err != nil {
 			return nil, err
 		}

@@ -137,6 +137,7 @@ func (w *Worker) apply(now int64) {
 		}
 	}
 	r.stage = roundOffsets
+	w.do(Applied{})
 	if len(offsets) == 0 {
 		w.end(now, nil)
 		return

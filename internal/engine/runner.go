@@ -44,7 +44,7 @@ func newRunner(a *App, id int) *runner {
 	fits, reframe := whole(a.cfg.Codec, a.cfg.BatchBytes/8, a.cfg.BatchBytes*2)
 	r.w = NewWorker(WorkerConfig{CommitInterval: a.cfg.CommitInterval.Milliseconds(), InboxBytes: a.cfg.InboxBytes,
 		Linger: a.cfg.Linger.Milliseconds(), CommitDue: a.commitDue,
-		Out: OutConfig{BatchBytes: a.cfg.BatchBytes, UnitBytes: a.cfg.UnitBytes, Topic: a.topics.lookup,
+		Out: OutConfig{BatchBytes: a.cfg.BatchBytes, UnitBytes: a.cfg.UnitBytes, Topic: a.topics.Load().lookup,
 			Builder:   func(record.TopicPartition) Builder { return &kafkaBuilder{codec: a.cfg.Codec} },
 			Partition: kafka.Partition, Whole: fits, Reframe: reframe}}, a.nowMs())
 	return r
@@ -165,6 +165,8 @@ func (r *runner) obey() {
 				a.fetcher.Pause(act.TP)
 			case Unhold:
 				a.fetcher.Resume(act.TP)
+			case Applied:
+				a.queries.Changed()
 			case CommitOffsets:
 				a.producer.Flush()
 				a.commit(r, act.Offsets)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -37,6 +38,7 @@ type placed struct {
 	leaving   bool
 	cancelled context.CancelFunc // of its restore
 	idle      chan struct{}      // closed when its restore has ended, or will not begin
+	start     map[record.TopicPartition]int64
 }
 
 func newTaskTable(a *App) *taskTable {
@@ -209,7 +211,11 @@ func (t *taskTable) begin(ctx context.Context, ids []record.TaskID, given map[re
 	}
 	for _, id := range ids {
 		running, cancel := context.WithCancel(t.app.ioCtx)
-		p := &placed{id: id, inputs: given[id], to: t.choose(id), cancelled: cancel, idle: make(chan struct{})}
+		p := &placed{id: id, inputs: given[id], to: t.choose(id), cancelled: cancel, idle: make(chan struct{}),
+			start: make(map[record.TopicPartition]int64, len(given[id]))}
+		for _, tp := range p.inputs {
+			p.start[tp] = offsets[tp].At
+		}
 		t.mu.Lock()
 		t.list[id] = p
 		t.mu.Unlock()
@@ -289,13 +295,47 @@ func (t *taskTable) closed(id record.TaskID, r *runner) {
 		p.cancelled()
 		delete(t.list, id)
 	}
+	t.app.queries.Changed()
 }
 
 func (t *taskTable) restored(p *placed) {
 	t.mu.Lock()
 	p.restored = true
 	t.mu.Unlock()
+	t.app.queries.Changed()
 	t.settle()
+}
+
+// residents are the tasks of the application for queries.
+type residents struct{ a *App }
+
+// Resident implements [Residents].
+func (r residents) Resident(id record.TaskID) (Resident, bool) {
+	t := r.a.tasks
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.list[id]
+	if p == nil {
+		return Resident{}, false
+	}
+	return Resident{Restoring: !p.restored, Start: p.start}, true
+}
+
+// Tasks implements [Residents].
+func (r residents) Tasks(sub int32) int32 {
+	if book := r.a.topics.Load(); book != nil {
+		return book.tasks(sub)
+	}
+	return 0
+}
+
+// Running implements [Residents].
+func (r residents) Running() error {
+	now, _, _ := r.a.states.get()
+	if now == StateCreated || r.a.topics.Load() == nil {
+		return fmt.Errorf("%s", now)
+	}
+	return nil
 }
 
 // settle changes the state to RUNNING when every task is restored.

@@ -78,6 +78,16 @@ func (b *topicBook) limitsOf(name string) (topics.Limits, error) {
 	return l, nil
 }
 
+// tasks is how many tasks a sub-topology has.
+func (b *topicBook) tasks(sub int32) int32 {
+	for i := range b.subs {
+		if b.subs[i].ID == sub {
+			return b.subs[i].Tasks()
+		}
+	}
+	return 0
+}
+
 // sources lists what the application subscribes to.
 func (b *topicBook) sources() (names []string) {
 	for _, sub := range b.subs {

@@ -1,6 +1,7 @@
 package streamtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -40,6 +41,8 @@ type Driver struct {
 	gens   map[record.TopicPartition]int64
 	spaces []state.Space // that tasks read global tables in
 	group  map[record.TopicPartition]engine.Offset
+
+	queries *engine.Queries
 }
 
 // topic is the log of a topic, and how far a test has read it.
@@ -129,6 +132,7 @@ func Open(b *stream.Builder, opts ...Option) (*Driver, error) {
 	topo.Unbuffered = !o.caching
 	d := &Driver{opts: o, topo: topo, now: o.start.UnixMilli(), topics: map[string]*topic{},
 		group: map[record.TopicPartition]engine.Offset{}}
+	d.queries = engine.NewQueries(topo, residents{d}, o.engine, o.engine)
 	if err := d.begin(); err != nil {
 		return nil, err
 	}
@@ -329,6 +333,8 @@ func (d *Driver) obey() {
 					d.group[tp] = o
 				}
 				d.worker.Step(d.now, engine.OffsetsDone{})
+			case engine.Applied:
+				d.queries.Changed()
 			case engine.Fetch:
 				d.gens[a.TP] = a.Generation
 			case engine.Committed:
@@ -399,6 +405,11 @@ func (d *Driver) Close() error {
 		return nil
 	}
 	d.closed = true
+	over, cancel := context.WithCancel(context.Background())
+	cancel() // the test's loops have ended
+	if err := d.queries.Close(over); err != nil {
+		return err
+	}
 	failed := d.err != nil
 	if err := d.stop(); err != nil && !failed {
 		return err

@@ -7,17 +7,14 @@ import (
 	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/stream"
 	"github.com/oxbow-streams/oxbow/stream/serde"
 )
 
 func sortedTopics(m map[string]*topic) []string { return slices.Sorted(maps.Keys(m)) }
 
-// Row is a row of a store.
-type Row[K, V any] struct {
-	Key   K
-	Value V
-	Time  time.Time // of a table's row; zero in a plain key-value store
-}
+// Row is a row of a store. Time is the zero time in a plain key-value store.
+type Row[K, V any] = stream.Row[K, V]
 
 // Store returns the committed rows of a key-value store or table, ordered by encoded key.
 func Store[K, V any](d *Driver, name string, k serde.Serde[K], v serde.Serde[V]) ([]Row[K, V], error) {

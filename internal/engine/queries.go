@@ -1,0 +1,325 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/state"
+	"github.com/oxbow-streams/oxbow/topology"
+)
+
+// Queries reads the committed state of the tasks that are here. It may be used by any goroutine, at any time: what is not here,
+// or not ready, is a typed error.
+//
+// Reads go to the engine and never to a task's cache, so they see what was committed and nothing else, and hold nobody up. The
+// state of a task is open to queries from the end of its restore until the task is closed.
+type Queries struct {
+	Topology *topology.Topology
+
+	tasks  Residents
+	engine state.Engine // of the stores on disk
+	memory state.Engine
+
+	mu      sync.Mutex
+	stores  map[residence]state.EngineStore
+	spaces  map[spaceOf]state.Space
+	changed chan struct{} // closed at the next change; nil while nobody waits
+	open    int           // queries under way
+	idle    chan struct{} // closed when the last of them has ended; nil before Close
+	ended   atomic.Pointer[error]
+}
+
+// Residents are the tasks of an instance, as queries see them.
+type Residents interface {
+	// Resident returns a task that is here.
+	Resident(id record.TaskID) (Resident, bool)
+	// Tasks is how many tasks a sub-topology has, in all instances together.
+	Tasks(sub int32) int32
+	// Running returns an error if no task can be here.
+	Running() error
+}
+
+// Resident is a task that is here.
+type Resident struct {
+	Restoring bool
+	// Start are the offsets at which it began to read: its state includes what lies before.
+	Start map[record.TopicPartition]int64
+}
+
+type (
+	residence struct {
+		id    record.TaskID
+		store string
+	}
+	spaceOf struct {
+		id     record.TaskID
+		memory bool
+	}
+)
+
+// NewQueries returns the queries of an instance.
+func NewQueries(t *topology.Topology, tasks Residents, disk, memory state.Engine) *Queries {
+	return &Queries{Topology: t, tasks: tasks, engine: disk, memory: memory, stores: map[residence]state.EngineStore{},
+		spaces: map[spaceOf]state.Space{}}
+}
+
+// Query is a query under way. The state stays open until its End.
+type Query struct{ q *Queries }
+
+// Begin begins a query.
+func (q *Queries) Begin() (Query, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e := q.ended.Load(); e != nil {
+		return Query{}, *e
+	}
+	if err := q.tasks.Running(); err != nil {
+		return Query{}, &NotRunningError{Err: err}
+	}
+	q.open++
+	return Query{q}, nil
+}
+
+// Err returns an error once the state is to be closed. Who iterates asks for each row.
+func (x Query) Err() error {
+	if e := x.q.ended.Load(); e != nil {
+		return *e
+	}
+	return nil
+}
+
+// End ends the query.
+func (x Query) End() {
+	q := x.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.open--; q.open == 0 && q.idle != nil {
+		close(q.idle)
+	}
+}
+
+// Close refuses queries from now on, and waits for those under way. Iterations end with an error at their next row.
+func (q *Queries) Close(ctx context.Context) error {
+	var ended error = &NotRunningError{Err: errors.New("it has been stopped"), Ended: true}
+	q.mu.Lock()
+	if q.idle != nil {
+		q.mu.Unlock()
+		return nil
+	}
+	q.idle = make(chan struct{})
+	q.ended.Store(&ended)
+	if q.open == 0 {
+		close(q.idle)
+	}
+	q.mu.Unlock()
+	q.Changed()
+	var err error
+	select {
+	case <-q.idle:
+	case <-ctx.Done():
+		q.mu.Lock()
+		if q.open > 0 {
+			err = fmt.Errorf("%d queries have not ended: a loop over the rows of a store is still running", q.open)
+		}
+		q.mu.Unlock()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range q.spaces {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// Changed says that something was committed, or that a task has come or gone.
+func (q *Queries) Changed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.changed != nil {
+		close(q.changed)
+		q.changed = nil
+	}
+}
+
+// Change is closed at the next change.
+func (q *Queries) Change() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.changed == nil {
+		q.changed = make(chan struct{})
+	}
+	return q.changed
+}
+
+// Part is what is here of a store: the rows of one task.
+type Part struct {
+	ID    record.TaskID
+	Rows  state.EngineStore
+	store string
+	space state.Space
+	start map[record.TopicPartition]int64
+}
+
+// Tasks is how many tasks share a store, in all instances together.
+func (q *Queries) Tasks(st *topology.Store) int32 { return q.tasks.Tasks(int32(st.Sub)) }
+
+// Here lists the partitions of a store that are here. The others are restoring, or in other instances.
+func (q *Queries) Here(st *topology.Store) (ready, restoring []int32) {
+	for p := range q.Tasks(st) {
+		r, ok := q.tasks.Resident(record.TaskID{Sub: int32(st.Sub), Partition: p})
+		switch {
+		case !ok:
+		case r.Restoring:
+			restoring = append(restoring, p)
+		default:
+			ready = append(ready, p)
+		}
+	}
+	return ready, restoring
+}
+
+// Part returns one partition of a store. stale takes one that is restoring as well.
+func (q *Queries) Part(st *topology.Store, partition int32, stale bool) (Part, error) {
+	id := record.TaskID{Sub: int32(st.Sub), Partition: partition}
+	r, ok := q.tasks.Resident(id)
+	switch {
+	case !ok:
+		ready, restoring := q.Here(st)
+		here := append(ready, restoring...)
+		slices.Sort(here)
+		return Part{}, &StoreNotHereError{Store: st.Name, Partition: partition, Partitions: q.Tasks(st), Here: here}
+	case r.Restoring && !stale:
+		return Part{}, &RestoringError{Store: st.Name, Partition: partition}
+	}
+	return q.openPart(st, id, r)
+}
+
+// Parts returns all partitions of a store that are here, in order. None is an error; so is one that is restoring, unless stale
+// takes it as it is.
+func (q *Queries) Parts(st *topology.Store, stale bool) ([]Part, error) {
+	var parts []Part
+	for p := range q.Tasks(st) {
+		id := record.TaskID{Sub: int32(st.Sub), Partition: p}
+		r, ok := q.tasks.Resident(id)
+		switch {
+		case !ok:
+			continue
+		case r.Restoring && !stale:
+			return nil, &RestoringError{Store: st.Name, Partition: p}
+		}
+		part, err := q.openPart(st, id, r)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) == 0 {
+		return nil, &StoreNotHereError{Store: st.Name, Partition: -1, Partitions: q.Tasks(st)}
+	}
+	return parts, nil
+}
+
+func (q *Queries) openPart(st *topology.Store, id record.TaskID, r Resident) (Part, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	space, err := q.spaceOf(id, st.Spec.InMemory)
+	if err != nil {
+		return Part{}, err
+	}
+	at := residence{id, st.Name}
+	es := q.stores[at]
+	if es == nil {
+		if es, err = space.Store(st.Name, st.Spec.Kind); err != nil {
+			return Part{}, err
+		}
+		q.stores[at] = es
+	}
+	return Part{ID: id, Rows: es, store: st.Name, space: space, start: r.Start}, nil
+}
+
+// spaceOf opens the state of a task for queries, once.
+func (q *Queries) spaceOf(id record.TaskID, memory bool) (state.Space, error) {
+	at := spaceOf{id, memory}
+	if s := q.spaces[at]; s != nil {
+		return s, nil
+	}
+	engine := q.engine
+	if memory {
+		engine = q.memory
+	}
+	s, err := engine.Space(id)
+	if err == nil {
+		q.spaces[at] = s
+	}
+	return s, err
+}
+
+// Position returns the offsets that the part's rows include what lies before, by input. Rows that are read later include at
+// least as much.
+func (p Part) Position() (map[record.TopicPartition]int64, error) {
+	position := maps.Clone(p.start)
+	if position == nil {
+		position = map[record.TopicPartition]int64{}
+	}
+	o, ok, err := p.space.Offset(p.store)
+	if err != nil || !ok {
+		return position, err
+	}
+	stored, err := decodePosition(o.Position)
+	if err != nil {
+		return nil, fmt.Errorf("task %s: store %s: %w", p.ID, p.store, err)
+	}
+	for tp, at := range stored {
+		position[tp] = max(position[tp], at)
+	}
+	return position, nil
+}
+
+// NotRunningError says that the application is not in a state in which it has any task.
+type NotRunningError struct {
+	Err   error
+	Ended bool // it has run, and does not any more
+}
+
+func (e *NotRunningError) Error() string {
+	if e.Ended {
+		return "the state cannot be read: the application has ended: make and run a new one"
+	}
+	return fmt.Sprintf("the state cannot be read: the application does not run (%v): query it between the start of Run and its end", e.Err)
+}
+
+func (e *NotRunningError) Unwrap() error { return e.Err }
+
+// StoreNotHereError says that a partition of a store, or all of it, is not in this instance.
+type StoreNotHereError struct {
+	Store      string
+	Partition  int32   // −1: none is here
+	Partitions int32   // in all instances
+	Here       []int32 // in this instance, those that are restoring included
+}
+
+func (e *StoreNotHereError) Error() string {
+	if e.Partition < 0 {
+		return fmt.Sprintf("store %s: none of its %d partitions is in this instance: ask another one, or wait until the group has "+
+			"settled", e.Store, e.Partitions)
+	}
+	return fmt.Sprintf("store %s: partition %d of %d is not in this instance, which has %v: ask the instance that has it, or wait "+
+		"until the group has settled", e.Store, e.Partition, e.Partitions, e.Here)
+}
+
+// RestoringError says that a partition of a store is here, but does not hold all of its state yet.
+type RestoringError struct {
+	Store     string
+	Partition int32
+}
+
+func (e *RestoringError) Error() string {
+	return fmt.Sprintf("store %s: partition %d is being restored from its changelog: wait until the application is RUNNING, or read "+
+		"what is there with the option Stale", e.Store, e.Partition)
+}
