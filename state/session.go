@@ -89,6 +89,9 @@ func (t *SessionTable[K, V]) FetchByEnd(from, to int64) (*Cursor[record.Windowed
 	return t.byTime(from, to)
 }
 
+// StreamTime is the store's stream time, −1 before its first row.
+func (t *SessionTable[K, V]) StreamTime() int64 { return t.seg.clock.now }
+
 // Advance tells the store a stream time that may be later than that of its rows. It is undone with the unit.
 func (t *SessionTable[K, V]) Advance(streamTime int64) { t.seg.clock.advance(streamTime) }
 

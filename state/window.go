@@ -12,7 +12,7 @@ import (
 
 // WindowConfig says how a window store keeps its rows. Times are ms.
 type WindowConfig struct {
-	Size      int64 // of windows; math.MaxInt64: they have no end
+	Size      int64 // from start to end; 0 if they are one and the same; math.MaxInt64: there is no end
 	Retention int64 // a row is visible while its start is later than stream time - retention; at least Size
 	ByStart   bool  // rows are also asked for by start: see [WindowTable.FetchByStart]
 }
@@ -46,8 +46,8 @@ func OpenWindowTable[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V
 	if keys == nil {
 		return nil, fmt.Errorf("task %s: open store: key serde must be given", env.Task)
 	}
-	if cfg.Size <= 0 || cfg.Retention < cfg.Size {
-		return nil, fmt.Errorf("task %s: open store: retention of %d ms for windows of %d ms: windows have a size, and are kept as long"+
+	if cfg.Size < 0 || cfg.Retention < cfg.Size {
+		return nil, fmt.Errorf("task %s: open store: retention of %d ms for windows of %d ms: a size is not negative, and they are kept as long"+
 			" at least", env.Task, cfg.Retention, cfg.Size)
 	}
 	t := &WindowTable[K, V]{inner: owned(keys)}
@@ -100,6 +100,9 @@ func (t *WindowTable[K, V]) FetchAll(from, to int64) (*Cursor[record.Windowed[K]
 func (t *WindowTable[K, V]) FetchByStart(from, to int64) (*Cursor[record.Windowed[K], V], error) {
 	return t.byTime(from, to)
 }
+
+// StreamTime is the store's stream time, −1 before its first row.
+func (t *WindowTable[K, V]) StreamTime() int64 { return t.seg.clock.now }
 
 // Advance tells the store a stream time that may be later than that of its rows. It is undone with the unit.
 func (t *WindowTable[K, V]) Advance(streamTime int64) { t.seg.clock.advance(streamTime) }

@@ -86,12 +86,20 @@ func findSerde[T any](c *topology.Compiler, b *Builder, call, role, option strin
 	if from != nil {
 		return from
 	}
+	if s := known[T](b); s != nil {
+		return s
+	}
+	c.Fault("%s: no serde for its %s of type %s: give one with %s, or Register one for the type", call, role, typeName[T](), option)
+	return nil
+}
+
+// known returns the serde that is registered for a type, nil if there is none.
+func known[T any](b *Builder) serde.Serde[T] {
 	for _, known := range []map[reflect.Type]any{b.serdes, builtin} {
 		if s, ok := known[reflect.TypeFor[T]()]; ok {
 			return s.(serde.Serde[T])
 		}
 	}
-	c.Fault("%s: no serde for its %s of type %s: give one with %s, or Register one for the type", call, role, typeName[T](), option)
 	return nil
 }
 

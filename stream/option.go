@@ -25,7 +25,7 @@ type (
 	// StoreOption is for stores of processors: [InMemory], [NoChangelog].
 	StoreOption interface{ store(*settings) }
 	// AggOption is for tables that are computed: [Named], [OnError], [As], [WithKey], [WithValue], [InMemory], [NoChangelog],
-	// [EmitDeduped], [EmitEvery].
+	// [EmitDeduped], [EmitEvery]; of tables of windows also [EmitOnClose], [Retention].
 	AggOption interface{ agg(*settings) }
 	// JoinOption is for joins: [Named], [OnError], [WithKey], [WithValue] (of the stream, where it is repartitioned).
 	JoinOption interface{ join(*settings) }
@@ -50,6 +50,8 @@ type settings struct {
 	wallClock             bool
 	partitionTime         bool
 	offset                topology.OffsetReset
+	retention             Opt[time.Duration]
+	expireOnJump          bool
 
 	partitionLeft, partitionRight typed // of a foreign-key join
 }
@@ -144,6 +146,21 @@ func InMemory() anyStore { return func(s *settings) { s.inMemory = true } }
 // NoChangelog keeps a store without a changelog topic: a task that moves or loses its disk begins with an empty one.
 func NoChangelog() anyStore { return func(s *settings) { s.noChangelog = true } }
 
+// windowStored is an option about the store of a table of windows.
+type windowStored func(*settings)
+
+func (o windowStored) agg(s *settings) { s.materialized = true; o(s) }
+
+// Retention is how long a store keeps windows, from their starts on, sessions from their ends, in stream time. Without it that is
+// as long as a record may still come for them. A longer one keeps them for queries and joins.
+func Retention(d time.Duration) windowStored {
+	return func(s *settings) { s.retention = Some(d) }
+}
+
+// ExpireOnJump lets [EmitOnClose] lose windows as Kafka Streams does: when stream time jumps, a window that closes by it and is
+// older than the store's retention is not sent on any more. Without it none is lost.
+func ExpireOnJump() windowStored { return func(s *settings) { s.expireOnJump = true } }
+
 type emit uint8
 
 const (
@@ -151,6 +168,9 @@ const (
 	EmitDeduped emit = iota
 	// EmitEvery sends every update downstream at once.
 	EmitEvery
+	// EmitOnClose sends each window downstream once, when it has closed: when stream time has reached its end and the grace. It is
+	// for tables of windows.
+	EmitOnClose
 )
 
 func (e emit) agg(s *settings)   { s.materialized = true; s.emit = e }

@@ -23,6 +23,13 @@ type table[K, V any] struct {
 	lazy    bool   // it gets one when a step needs it
 	sendOld bool   // a step needs old values
 
+	// Of tables of windows:
+	windows    bool       // their store is one of windows
+	closeAfter Opt[int64] // how long after its end a window closes, ms; tables that are derived of one have it too
+	spec       func() state.Spec
+	rows       func(in *topology.Instance) *state.Table[K, V]
+	read       func(in *topology.Instance, self *topology.Node) node.Getter[K, V]
+
 	// Of tables without a store, whose rows are computed from those of the table above:
 	oldFrom func(force bool) bool
 	stores  func() []string
@@ -74,7 +81,7 @@ func derive[K, V, V2 any](up *table[K, V], set settings, prefix string, burns bo
 	if burns && set.materialized && set.store == "" {
 		g.StoreName(prefix)
 	}
-	t := &table[K, V2]{b: up.b, set: set, store: set.store, stored: set.store != "", sources: up.sources}
+	t := &table[K, V2]{b: up.b, set: set, store: set.store, stored: set.store != "", sources: up.sources, closeAfter: up.closeAfter}
 	t.key = ownSerde(&t.set.key, up.key)
 	t.value = ownSerde[V2](&t.set.value, nil)
 	t.oldFrom, t.stores = up.enableOld, up.storeNames
@@ -110,14 +117,39 @@ func (t *table[K, V]) add(c *topology.Compiler, n *topology.Node, k serde.Serde[
 	parent *topology.Node) *topology.Node {
 	n.OnError = t.set.policy
 	c.Add(n, parent)
+	t.addStore(c, n, k, v)
+	return n
+}
+
+// addStore adds the table's store, if it has one, or connects the node with it.
+func (t *table[K, V]) addStore(c *topology.Compiler, n *topology.Node, k serde.Serde[K], v serde.Serde[V]) {
+	if !t.windows {
+		refuseWindowOptions(c, &t.set)
+	}
 	if !t.stored {
-		return n
+		return
 	}
 	storable(c, t.set.call, k, v)
-	spec := state.TableSpec(t.store, k, v)
+	var spec state.Spec
+	if t.spec != nil {
+		spec = t.spec()
+	} else {
+		spec = state.TableSpec(t.store, k, v)
+	}
 	spec.InMemory, spec.Logged, spec.Buffered = t.set.inMemory, !t.set.noChangelog, t.set.emit == EmitDeduped
 	c.Store(n, &topology.Store{Name: t.store, Spec: spec, Identity: t})
-	return n
+}
+
+// refuseWindowOptions finds options that only tables of windows have.
+func refuseWindowOptions(c *topology.Compiler, set *settings) {
+	refuse := func(option string, given bool) {
+		if given {
+			c.Fault("%s: %s is for tables of windows: use WindowBy or SessionBy before, or leave it out", set.call, option)
+		}
+	}
+	refuse("EmitOnClose", set.emit == EmitOnClose)
+	refuse("Retention", set.retention.IsSome())
+	refuse("ExpireOnJump", set.expireOnJump)
 }
 
 // storable finds keys and values that a store cannot tell from absence.
@@ -133,25 +165,36 @@ func storable[K, V any](c *topology.Compiler, call string, k serde.Serde[K], v s
 
 // open returns the table's store in a task, nil if it has none.
 func (t *table[K, V]) open(in *topology.Instance) *state.Table[K, V] {
-	if !t.stored {
+	switch {
+	case !t.stored:
 		return nil
+	case t.rows != nil:
+		return t.rows(in)
 	}
 	return in.Store(t.store).(*state.Table[K, V])
 }
 
 // emitter makes what sends the table's changes on.
 func (t *table[K, V]) emitter(in *topology.Instance, self *topology.Node, k serde.Serde[K], v serde.Serde[V]) *node.Emitter[K, V] {
-	e := node.NewEmitter(in.Task, in.Info(self), t.open(in), t.stored && in.Buffered(t.store), t.sendOld,
-		topology.After[K, node.Change[V]](in, self)).Describes(k, v)
+	e := t.sender(in, self, k, v)
 	if t.stored {
 		in.AddDrain(e)
 	}
 	return e
 }
 
+// sender is an emitter whose buffer, if it has one, is emptied by another one of the table.
+func (t *table[K, V]) sender(in *topology.Instance, self *topology.Node, k serde.Serde[K], v serde.Serde[V]) *node.Emitter[K, V] {
+	return node.NewEmitter(in.Task, in.Info(self), t.open(in), t.stored && in.Buffered(t.store), t.sendOld,
+		topology.After[K, node.Change[V]](in, self)).Describes(k, v)
+}
+
 // getter makes what reads the table's rows in a task.
 func (t *table[K, V]) getter(in *topology.Instance) node.Getter[K, V] {
 	self := in.Node(t.name)
+	if t.read != nil {
+		return t.read(in, self)
+	}
 	if t.stored {
 		return node.StoreGetter(in.Task, in.Info(self), t.open(in))
 	}

@@ -75,6 +75,31 @@ func (o *Emitter[K, V]) put(e state.Entry, k K, now record.Opt[V], stored, time 
 	return o.send(k, Change[V]{New: now, Old: old}, time, h)
 }
 
+// keep stores a row and sends nothing on.
+func (o *Emitter[K, V]) keep(e state.Entry, now record.Opt[V], ts int64) error {
+	o.task.At, o.task.Doing = o.at, DoingState
+	var err error
+	if v, ok := now.Get(); ok {
+		err = o.store.Set(e, v, ts)
+	} else {
+		err = o.store.Delete(e, ts)
+	}
+	if err != nil {
+		return o.task.stateError(o.at, err)
+	}
+	o.task.Doing = DoingFunction
+	return nil
+}
+
+// deletedAt is the time of a deletion by a record of that time, of a row that would have had the timestamp stored. Kafka Streams'
+// record cache, which knows the record but not the row, sends another one than its stores do.
+func (o *Emitter[K, V]) deletedAt(stored, time int64) int64 {
+	if o.buffered {
+		return time
+	}
+	return stored
+}
+
 func (o *Emitter[K, V]) send(k K, c Change[V], time int64, h record.Headers) error {
 	if !o.sendOld {
 		c.Old = record.Opt[V]{}
@@ -125,13 +150,18 @@ func (o *Emitter[K, V]) Emit() error {
 
 // Row implements [Drain]. What cannot be encoded is left null: the row is on its way to the dead-letter topic already.
 func (o *Emitter[K, V]) Row() record.Raw {
-	raw := record.Raw{Time: o.row.Time, Offset: -1, Headers: o.row.Headers}
+	return o.describe(o.row.Key, o.row.New, o.row.Time, o.row.Headers)
+}
+
+// describe shows a row as bytes, for a dead letter.
+func (o *Emitter[K, V]) describe(k K, now record.Opt[V], time int64, h record.Headers) record.Raw {
+	raw := record.Raw{Time: time, Offset: -1, Headers: h}
 	if o.keys != nil {
-		if b, err := o.keys.Append([]byte{}, o.row.Key); err == nil {
+		if b, err := o.keys.Append([]byte{}, k); err == nil {
 			raw.Key = b
 		}
 	}
-	if v, ok := o.row.New.Get(); ok && o.values != nil {
+	if v, ok := now.Get(); ok && o.values != nil {
 		if b, err := o.values.Append([]byte{}, v); err == nil {
 			raw.Value = b
 		}

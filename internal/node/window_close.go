@@ -1,0 +1,52 @@
+package node
+
+import (
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/state"
+)
+
+// closing sends windows on that have closed.
+//
+//	C1  Each is a unit inside that of the record that closed it: one that fails is undone and set aside alone, under no
+//	    coordinates since many records made it, and neither comes back nor blames the record.
+//	C2  Up to which time windows have been sent on is kept across restarts, under the name of the store as Kafka Streams does,
+//	    and is undone with the record.
+//	C3  A row is sent with its own timestamp, a session with its end, and with the headers of the record that closed it. There is
+//	    no old value.
+//
+// closing is the Due of its node, filled anew for each window.
+type closing[K, A any] struct {
+	task *Task
+	out  *Emitter[record.Windowed[K], A]
+	done *Clock // windows that had closed by then have been sent on
+	rec  Rec[record.Windowed[K], A]
+}
+
+func newClosing[K, A any](t *Task, at *Info, store string, out *Emitter[record.Windowed[K], A]) *closing[K, A] {
+	return &closing[K, A]{task: t, out: out, done: t.NewClock(store)}
+}
+
+// send sends the rows of a cursor on, and closes it.
+func (c *closing[K, A]) send(rows *state.Cursor[record.Windowed[K], A], h record.Headers) error {
+	defer rows.Close()
+	for rows.Next() {
+		c.rec = Rec[record.Windowed[K], A]{Key: rows.Key(), Value: rows.Value(), Time: rows.Time(), Headers: h}
+		if err := c.task.Emit(c); err != nil {
+			return err
+		}
+	}
+	return c.task.stateError(c.out.at, rows.Err())
+}
+
+// Info implements [Due].
+func (c *closing[K, A]) Info() *Info { return c.out.at }
+
+// Emit implements [Due].
+func (c *closing[K, A]) Emit() error {
+	return c.out.send(c.rec.Key, Change[A]{New: record.Some(c.rec.Value)}, c.rec.Time, c.rec.Headers)
+}
+
+// Input implements [Due].
+func (c *closing[K, A]) Input() Input {
+	return Input{Coordinates: NoCoordinates(), Raw: c.out.describe(c.rec.Key, record.Some(c.rec.Value), c.rec.Time, c.rec.Headers)}
+}
