@@ -16,6 +16,9 @@ type program struct {
 	types   map[string]wire
 	record  func(Output)
 	sources []source
+	caching bool
+
+	nullable map[string]optGrouped // grouped streams that show null values, by their steps
 
 	observesChanges bool // old values are compared too
 }
@@ -37,6 +40,7 @@ type programConfig struct {
 // build makes the topology of a case. record is called for each record that an observed step sees.
 func build(steps []Step, caching bool, record func(Output)) (p *program, err error) {
 	p = &program{b: stream.NewBuilder(), made: map[string]any{}, types: map[string]wire{}, record: record,
+		caching: caching, nullable: map[string]optGrouped{},
 		cfg: programConfig{cache: "on", onError: "fail"}}
 	for i := range steps {
 		s := &steps[i]
@@ -81,6 +85,7 @@ func init() {
 		"transformValues": buildTransformValues, "oldValues": buildOldValues,
 		"groupByKey": buildGroupByKey, "groupBy": buildGroupBy, "count": buildCount, "reduce": buildReduce,
 		"aggregate": buildAggregate, "joinTable": buildJoinTable, "joinForeign": buildJoinForeign,
+		"windowBy": buildWindowBy, "cogroup": buildCogroup,
 	}
 }
 

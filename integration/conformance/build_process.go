@@ -22,6 +22,10 @@ func buildObserve(p *program, s *Step) (any, error) {
 		observeChanges(p, t, sink)
 		return nil, nil
 	}
+	if in, ok := p.made[s.Of[0]].(windowStream); ok {
+		stream.Process(in, func() *windowObserver { return &windowObserver{observer{sink: sink, record: p.record}} }, nil)
+		return nil, nil
+	}
 	in, err := of[anyStream](p, s)
 	if err != nil {
 		return nil, err
@@ -37,16 +41,23 @@ type observer struct {
 }
 
 func (o *observer) Process(_ *stream.ProcessContext[any, any], r anyRecord) error {
-	out := Output{Sink: o.sink, Key: r.Key, Value: r.Value.Or(nil), Time: r.Time.UnixMilli()}
-	for k, v := range r.Headers.All() {
+	out, err := o.output(r.Key, r.Value.Or(nil), r.Time, r.Headers)
+	if err == nil {
+		o.record(out)
+	}
+	return err
+}
+
+func (o *observer) output(k, v any, t time.Time, h stream.Headers) (Output, error) {
+	out := Output{Sink: o.sink, Key: k, Value: v, Time: t.UnixMilli()}
+	for k, v := range h.All() {
 		b, err := json.Marshal([2]string{k, string(v)})
 		if err != nil {
-			return err
+			return out, err
 		}
 		out.Headers = append(out.Headers, b)
 	}
-	o.record(out)
-	return nil
+	return out, nil
 }
 
 // processors maps each proc to what makes it.

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/internal/tap"
@@ -17,7 +18,11 @@ type (
 
 // store reads the options of a step's store. Serdes are given even where a step keeps them: they are what it declares.
 func storeOptions(s *Step) ([]stream.AggOption, error) {
-	opts := []stream.AggOption{stream.WithKey[any](dynamic{s.Key}), stream.WithValue[any](dynamic{s.Value})}
+	key := s.Key
+	if k, ok := inner(s.Key); ok {
+		key = k // a table of windows is told the serde of the keys within
+	}
+	opts := []stream.AggOption{stream.WithKey[any](dynamic{key}), stream.WithValue[any](dynamic{s.Value})}
 	given, _ := s.Field("store")
 	if given == nil {
 		return opts, nil
@@ -34,6 +39,8 @@ func storeOptions(s *Step) ([]stream.AggOption, error) {
 			if v == false {
 				opts = append(opts, stream.EmitEvery)
 			}
+		case "retention_ms":
+			opts = append(opts, stream.Retention(time.Duration(whole(v))*time.Millisecond))
 		case "changelog":
 			if v == false {
 				opts = append(opts, stream.NoChangelog())
@@ -132,11 +139,18 @@ func buildToTable(p *program, s *Step) (any, error) {
 }
 
 func buildToStream(p *program, s *Step) (any, error) {
+	fn, rekeys := s.Field("fn")
+	if t, ok := p.made[s.Of[0]].(windowTable); ok {
+		if rekeys {
+			return nil, fmt.Errorf("fn %v: keys of windows are not in the vocabulary of expressions", fn)
+		}
+		return t.ToStream(), nil
+	}
 	t, err := of[anyTable](p, s)
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := s.Field("fn"); !ok {
+	if !rekeys {
 		return t.ToStream(), nil
 	}
 	f, err := typed(s, "fn", s.Key)
@@ -154,7 +168,7 @@ func buildGroupByKey(p *program, s *Step) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.GroupByKey(stream.WithKey[any](dynamic{s.Key}), stream.WithValue[any](dynamic{s.Value})), nil
+	return p.grouped(s, in), nil
 }
 
 func buildGroupBy(p *program, s *Step) (any, error) {
@@ -165,7 +179,7 @@ func buildGroupBy(p *program, s *Step) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keyed.GroupByKey(stream.WithKey[any](dynamic{s.Key}), stream.WithValue[any](dynamic{s.Value})), nil
+	return p.grouped(s, keyed), nil
 }
 
 // groupTable groups a table. A null pair, and a pair with a null key or value, is a row without a group.
@@ -198,6 +212,10 @@ func buildCount(p *program, s *Step) (any, error) {
 		return stream.AggregateOpt(g, one(1), opts...), nil
 	case anyGroupedTable:
 		return stream.AggregateTableOpt(g, one(1), one(-1), opts...), nil
+	case *windows:
+		return p.foldWindows(s, g, trying(one(1)), func(_ context.Context, _, right any, left opt) (opt, error) {
+			return some(left.Or(int64(0)).(int64) + right.(int64)), nil
+		}, opts)
 	}
 	return nil, fmt.Errorf("count on %q, which is a %T", s.Of[0], p.made[s.Of[0]])
 }
@@ -221,13 +239,21 @@ func buildReduce(p *program, s *Step) (any, error) {
 			return some(r), err
 		}, nil
 	}
-	return aggregate(p, s, fold, opts)
+	return aggregate(p, s, fold, func(_ *windows, add folding) (folding, error) { return add, nil }, opts)
 }
 
 func buildAggregate(p *program, s *Step) (any, error) {
 	opts, err := storeOptions(s)
 	if err != nil {
 		return nil, err
+	}
+	switch g := p.made[s.Of[0]].(type) {
+	case cogroups:
+		return p.foldCogroup(s, g, nil, opts)
+	case *windows:
+		if g.cogroup != nil {
+			return p.foldCogroup(s, *g.cogroup, g, opts)
+		}
 	}
 	zero, err := typed(s, "init", s.Value)
 	if err != nil {
@@ -249,11 +275,11 @@ func buildAggregate(p *program, s *Step) (any, error) {
 			return some(r), err
 		}, nil
 	}
-	return aggregate(p, s, fold, opts)
+	return aggregate(p, s, fold, func(w *windows, _ folding) (folding, error) { return mergeOf(s, w, zero) }, opts)
 }
 
-func aggregate(p *program, s *Step, fold func(field string) (func(context.Context, any, any, opt) (opt, error), error),
-	opts []stream.AggOption) (any, error) {
+func aggregate(p *program, s *Step, fold func(field string) (folding, error),
+	merge func(w *windows, add folding) (folding, error), opts []stream.AggOption) (any, error) {
 	add, err := fold("add")
 	if err != nil {
 		return nil, err
@@ -267,6 +293,12 @@ func aggregate(p *program, s *Step, fold func(field string) (func(context.Contex
 			return nil, err
 		}
 		return stream.AggregateTableOpt(g, unfailing(add), unfailing(sub), opts...), nil
+	case *windows:
+		m, err := merge(g, add)
+		if err != nil {
+			return nil, err
+		}
+		return p.foldWindows(s, g, add, m, opts)
 	}
 	return nil, fmt.Errorf("%s on %q, which is a %T", s.Op, s.Of[0], p.made[s.Of[0]])
 }
@@ -300,6 +332,11 @@ func buildJoinTable(p *program, s *Step) (any, error) {
 	default:
 		return nil, fmt.Errorf("how %q is not in the vocabulary", how)
 	}
+}
+
+// trying makes a function that could fail of one that cannot.
+func trying(f func(any, any, opt) opt) folding {
+	return func(_ context.Context, k, v any, agg opt) (opt, error) { return f(k, v, agg), nil }
 }
 
 func unfailing(f func(context.Context, any, any, opt) (opt, error)) func(any, any, opt) opt {

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/engine"
 	"github.com/oxbow-streams/oxbow/internal/kafka"
@@ -17,8 +19,7 @@ import (
 // postponedVector tells whether a vector is of a function that Oxbow does not have yet.
 func postponedVector(kind string) bool {
 	switch kind {
-	case "time", "unlimited", "time_windowed_topic_key", "session_windowed_topic_key", "window_store_key",
-		"session_store_key", "checkpoint_file":
+	case "checkpoint_file":
 		return true
 	}
 	return false
@@ -78,11 +79,45 @@ func checkVector(v Vector) error {
 		return both(v, node.ChangeSerde(serde.String), node.Change[string]{New: side("new"), Old: side("old")})
 	case "offset_commit_metadata":
 		return metadata(v)
+	case "time":
+		return grid(v, node.TimeWindows{Size: whole(in("size_ms")), Advance: whole(in("advance_ms"))})
+	case "unlimited":
+		return grid(v, node.TimeWindows{Size: math.MaxInt64, Endless: true, Start: whole(in("start_ms"))})
+	case "time_windowed_topic_key":
+		start, end := whole(in("start")), whole(in("end"))
+		return both(v, serde.TimeWindowed(serde.String, time.Duration(end-start)*time.Millisecond),
+			record.MakeWindowed(in("key").(string), start, end))
+	case "session_windowed_topic_key":
+		return both(v, serde.SessionWindowed(serde.String), record.MakeWindowed(in("key").(string), whole(in("start")), whole(in("end"))))
+	case "window_store_key":
+		return bytesAre(v, state.AppendWindowKey(nil, []byte(in("key").(string)), whole(in("start")), uint32(whole(in("seq")))))
+	case "session_store_key":
+		return bytesAre(v, state.AppendSessionKey(nil, []byte(in("key").(string)), whole(in("start")), whole(in("end"))))
 	}
 	if check := foreignVectors[v.Kind]; check != nil {
 		return check(v)
 	}
 	return fmt.Errorf("vector of kind %q is not in the vocabulary", v.Kind)
+}
+
+// grid compares the windows that hold a time.
+func grid(v Vector, w node.TimeWindows) error {
+	var got [][2]int64
+	if first, last, step, ok := w.Of(whole(v.Input["ts"])); ok {
+		for start := first; start <= last; start += step {
+			got = append(got, [2]int64{start, w.End(start)})
+		}
+	}
+	want, ok := v.Output.([]any)
+	if !ok || len(want) != len(got) {
+		return fmt.Errorf("%v lies in %v, want %v", v.Input, got, v.Output)
+	}
+	for i, x := range want {
+		if pair := x.([]any); whole(pair[0]) != got[i][0] || whole(pair[1]) != got[i][1] {
+			return fmt.Errorf("%v lies in %v, want %v", v.Input, got, v.Output)
+		}
+	}
+	return nil
 }
 
 // output returns a field of the vector's output, nil if it has none.
