@@ -159,7 +159,8 @@ func fieldsOf(c Case) []field {
 }
 
 func encode(fields []field, stack string, messageMax, fieldMax int) record.Headers {
-	var h record.Headers
+	n := 0
+	raw := make([]byte, 0, 1<<10+len(stack))
 	for _, f := range fields {
 		limit := f.limit
 		if limit == 0 || fieldMax < fieldLimit {
@@ -174,15 +175,17 @@ func encode(fields []field, stack string, messageMax, fieldMax int) record.Heade
 		default:
 			value = cut(value, limit)
 		}
-		if f.null {
-			if f.name == HeaderTopic {
-				h = h.With(f.name, nil) // KIP-1034: null in a punctuation
-			}
+		switch {
+		case !f.null:
+			raw = record.AppendHeader(raw, f.name, value)
+		case f.name == HeaderTopic: // KIP-1034: null in a punctuation
+			raw = append(raw, record.Headers{}.With(f.name, nil).Raw()...)
+		default:
 			continue
 		}
-		h = h.With(f.name, []byte(value))
+		n++
 	}
-	return h
+	return record.MakeHeaders(raw, n)
 }
 
 // OriginOf is the form of the headers of origin: topic/partition/offset.

@@ -326,6 +326,7 @@ func (t *Task) confirmed() {
 		p.committed, p.savedTime = p.frozen.position, p.frozen.time
 	}
 	t.clocks.confirm()
+	t.refusals = 0
 }
 
 // unconfirmed ends the commit under way without its offsets: they are part of the next one.

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
@@ -63,6 +64,7 @@ func (w *coreWorld) act() {
 	case n < 95:
 		w.now += int64(w.rng.IntN(60))
 	case w.calm:
+		w.now += 100
 	case n < 97:
 		w.move()
 	case n < 98:
@@ -137,7 +139,7 @@ func (m *coreMember) land(tp record.TopicPartition) {
 	base := int64(len(w.logs[tp]))
 	list := s.Batch.(MemBatch)
 	w.say("member %d: %s gets %s", m.id, tp, values(list))
-	if tp.Topic == "echo" {
+	if tp.Topic == "echo" || tp.Topic == "late" {
 		var refused []Refusal
 		for i, r := range list {
 			if w.refuse[string(r.Value)] {
@@ -148,7 +150,7 @@ func (m *coreMember) land(tp record.TopicPartition) {
 			w.faults["refused"]++
 			// Every task with a record in the batch goes back to its last commit.
 			for p, o := range w.owner {
-				if o == m.id && slices.ContainsFunc(list, func(r record.Raw) bool { return int(r.Value[1]-'0') == p }) {
+				if o == m.id && slices.ContainsFunc(list, func(r record.Raw) bool { return partOf(r) == p }) {
 					m.replayable(p)
 				}
 			}
@@ -157,7 +159,7 @@ func (m *coreMember) land(tp record.TopicPartition) {
 			return
 		}
 	}
-	if tp.Topic == "echo" {
+	if tp.Topic == "echo" || tp.Topic == "late" {
 		w.noteLate(s.Sent, list)
 	}
 	for i, r := range list {
@@ -165,6 +167,13 @@ func (m *coreMember) land(tp record.TopicPartition) {
 		w.logs[tp] = append(w.logs[tp], r)
 	}
 	m.ack(Acked{Sent: s.Sent, Base: base})
+}
+
+// partOf is the partition of the input behind a record of the echo or of what was due.
+func partOf(r record.Raw) int {
+	at, _, _ := strings.Cut(strings.TrimLeft(string(r.Value), "egtp!"), "/")
+	n, _ := strconv.Atoi(at)
+	return n
 }
 
 func values(list MemBatch) (vs []string) {
@@ -204,7 +213,7 @@ func (m *coreMember) commit() {
 // noteLate counts a batch of the echo that lands after a task with records in it has begun anew.
 func (w *coreWorld) noteLate(sent *Sent, list MemBatch) {
 	for p, begun := range w.sentAt[sent] {
-		of := func(r record.Raw) bool { return int(r.Value[1]-'0') == p }
+		of := func(r record.Raw) bool { return partOf(r) == p }
 		if begun != w.begun[p] && slices.ContainsFunc(list, of) {
 			w.late[p]++
 		}

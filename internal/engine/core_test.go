@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/node"
@@ -23,15 +25,14 @@ import (
 // happens is drawn from the seed, so a seed that fails fails again in the same way.
 //
 // The program of each task: in → echo (every record to "echo"), → count per key, with a changelog and an emission buffer, to
-// "out", → a check that fails for poison. A record is key "k<n>", value "<kind><sequence of its partition>".
+// "out", → an operator that makes earlier records due (core_due_test.go), → a check that fails for poison. A record is key "k<n>",
+// value "<kind><partition>/<sequence>".
 
 const (
 	corePartitions = 3
 	coreWorkers    = 2
-	coreRecords    = 40 // per partition
+	coreRecords    = 20 // per partition
 )
-
-var errCore = errors.New("poison")
 
 var countSpec = func() state.Spec {
 	s := state.TableSpec("count", serde.String, serde.Int64)
@@ -59,9 +60,10 @@ func coreProgram(w *coreMember, id record.TaskID, flaky func() bool) (*Program, 
 		return nil, err
 	}
 	info := func(i int, name string) *node.Info { return &node.Info{ID: i, Name: name, Stats: &node.Stats{}} }
-	infos := []*node.Info{info(0, "src"), info(1, "echo"), info(2, "count"), info(3, "out"), info(4, "check")}
+	infos := []*node.Info{info(0, "src"), info(1, "echo"), info(2, "count"), info(3, "out"), info(4, "check"), info(5, "due"),
+		info(6, "late")}
 	dests := map[string]node.Dest{}
-	for _, topic := range []string{"echo", "out"} {
+	for _, topic := range []string{"echo", "out", "late"} {
 		if dests[topic], err = n.Out.Dest(topic); err != nil {
 			return nil, err
 		}
@@ -86,8 +88,12 @@ func coreProgram(w *coreMember, id record.TaskID, flaky func() bool) (*Program, 
 		}
 		return nil
 	})
+	count := node.Aggregate(n, infos[2], step, table, em)
+	late := node.Sink(n, infos[6], "late", dests["late"], serde.String, serde.String, nil)
+	due := &coreDue{node: n, info: infos[5], clock: n.NewClock("due"), flaky: flaky, p: id.Partition,
+		next: node.Join[string, string]([]any{late, count})}
 	src := node.NewSource(n, infos[0], serde.String, serde.String,
-		node.Join[string, string]([]any{echo, node.Aggregate(n, infos[2], step, table, em), check}))
+		node.Join[string, string]([]any{echo, count, node.Proc[string, string](due.process), check}))
 	return &Program{Node: n, Source: func(string) node.Source { return src }, Infos: infos, Drains: []node.Drain{em},
 		Stores: []TaskStore{{Store: st, Space: space, Changelog: "app-count-changelog", Next: next}},
 		Close:  func() error { return errors.Join(st.Close(), space.Close()) }}, nil
@@ -164,7 +170,7 @@ func newWorld(t *testing.T, seed uint64) *coreWorld {
 func (w *coreWorld) start(id int, e *memstore.Engine) *coreMember {
 	m := &coreMember{world: w, id: id, engine: e, sends: map[record.TopicPartition][]Send{},
 		fetches: map[record.TopicPartition]*coreFetch{}}
-	topics := topicSet{"echo": {Partitions: 1}, "out": {Partitions: 1}, "dlq": {Partitions: 1},
+	topics := topicSet{"echo": {Partitions: 1}, "out": {Partitions: 1}, "late": {Partitions: 1}, "dlq": {Partitions: 1},
 		"app-count-changelog": {Partitions: corePartitions}}
 	m.worker = NewWorker(WorkerConfig{CommitInterval: 100, InboxBytes: 200, Linger: 5, DirtyBytes: 4 << 10,
 		Out: OutConfig{BatchBytes: 120, UnitBytes: 1 << 20, Topic: topics.lookup,
@@ -203,14 +209,17 @@ func logPart(p int) record.TopicPartition {
 	return record.TopicPartition{Topic: "app-count-changelog", Partition: int32(p)}
 }
 
+// corePolicy waits no longer than the rest of the lane takes.
+var corePolicy = dlq.NewPolicy(dlq.Retry(3, dlq.Exponential(20*time.Millisecond, 80*time.Millisecond)))
+
 // give assigns a task: it is restored from its changelog and sought to the group's offsets.
 func (w *coreWorld) give(p, to int) {
 	m := w.members[to]
 	id := record.TaskID{Partition: int32(p)}
-	prog, err := coreProgram(m, id, func() bool { return !w.calm && w.rng.IntN(3) > 0 })
+	prog, err := coreProgram(m, id, func() bool { return !w.calm && w.rng.IntN(2) > 0 })
 	w.check(err)
 	t, err := NewTask(TaskConfig{App: "app", ID: id, Program: prog, Out: m.worker.Out, DeadLetters: "dlq",
-		Chance: w.rng.Float64}, []record.TopicPartition{inPart(p)})
+		Policy: corePolicy, Chance: w.rng.Float64}, []record.TopicPartition{inPart(p)})
 	w.check(err)
 	at := w.group[inPart(p)]
 	w.check(t.Seek(inPart(p), at.At, at.Metadata))
@@ -397,9 +406,12 @@ func (w *coreWorld) produce(p int) {
 	if n >= coreRecords {
 		return
 	}
-	kind := "gggggggtp!"[w.rng.IntN(10)]
+	kind := "gggggggggggggggttpp!"[w.rng.IntN(20)]
 	v := fmt.Sprintf("%c%d/%d", kind, p, n)
 	if kind == 'g' && w.rng.IntN(25) == 0 {
+		w.refuse[v] = true
+	}
+	if v := lateValue(int32(p), int64(n)); v[1] == 'g' && w.rng.IntN(25) == 0 {
 		w.refuse[v] = true
 	}
 	w.logs[tp] = append(w.logs[tp], record.Raw{Key: fmt.Appendf(nil, "k%d.%d", p, w.rng.IntN(4)), Value: []byte(v),
@@ -420,11 +432,12 @@ func coreSeeds(t testing.TB, small int) (first uint64, n int) {
 }
 
 func TestCoreWorker(t *testing.T) {
-	first, n := coreSeeds(t, 300)
+	first, n := coreSeeds(t, 2000)
 	faults := map[string]int{}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a world is thrown away after a millisecond
 	for seed := first; seed < first+uint64(n); seed++ {
 		w := newWorld(t, seed)
-		for i := 0; i < 400; i++ {
+		for range 240 {
 			w.produce(w.rng.IntN(corePartitions))
 			w.act()
 		}

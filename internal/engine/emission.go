@@ -13,7 +13,7 @@ import (
 // emissions are the nested units of the running unit: what it has made due so far (E8).
 //
 // An emission is known by its number. The unit around it is undone and run again from the same state, so that the same
-// emission gets the same number: by it attempts are counted, and what a broker refused is found again.
+// emission gets the same number: by it attempts are counted.
 type emissions struct {
 	begun int32              // in the running unit, failed ones included
 	now   int32              // the number of the one that runs, from 1; 0: none
@@ -111,11 +111,6 @@ func (t *Task) guardedEmission(d node.Due) (err error) {
 			err = panicFailure(p, t.node.Doing.Stage(dlq.StageProcess), t.node.At)
 		}
 	}()
-	if t.marked != nil {
-		if err := t.marked[refusedAt{t.nested.at, t.nested.now}]; err != nil {
-			return &dlq.Failure{Stage: dlq.StageProduce, Err: err}
-		}
-	}
 	return d.Emit()
 }
 

@@ -62,8 +62,8 @@ func (s *Sent) writers() (tasks []*Task) {
 	return tasks
 }
 
-// origin returns the input record whose unit wrote record i of the batch, and which emission of it.
-func (s *Sent) origin(i int) (*Task, refusedAt, bool) {
+// origin returns who wrote record i of the batch.
+func (s *Sent) origin(i int) (*Task, culprit, bool) {
 	return findOrigin(s.origins, s.from+i)
 }
 

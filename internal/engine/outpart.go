@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/internal/record"
 )
 
@@ -91,17 +92,33 @@ func (p *outPart) append(t *Task, time int64, key, value []byte, h record.Header
 		if p.b.Count() == 0 {
 			p.begin(t.node.WallTime)
 		}
-		p.writer = t.nested.now
-		p.origins.note(t, p.records())
+		if err := p.by(t, time, key, value); err != nil {
+			return err
+		}
 	} else if p.writer != t.nested.now {
-		p.writer = t.nested.now
-		p.origins.note(t, p.records())
+		if err := p.by(t, time, key, value); err != nil {
+			return err
+		}
 	}
 	if n := p.b.Len(); n > 0 && n+len(key)+len(value)+len(h.Raw()) > p.out.cfg.BatchBytes {
 		p.full = append(p.full, p.b)
 		p.b = p.out.builder(p.tp)
 	}
 	return p.b.Append(time, key, value, h)
+}
+
+// by notes who writes from now on. What a broker has refused before is refused here.
+func (p *outPart) by(t *Task, time int64, key, value []byte) error {
+	p.writer = t.nested.now
+	var derived uint64
+	if p.writer != 0 || t.node.Input.Offset < 0 {
+		derived = sumOf(p.tp, time, key, value)
+		if err := t.marked[culprit{node.NoCoordinates(), derived}]; err != nil {
+			return refused(err)
+		}
+	}
+	p.origins.note(t, p.records(), derived)
+	return nil
 }
 
 // begin notes that p holds records from now on.

@@ -132,7 +132,7 @@ func (t *Task) onePartition(p *input, d *dest) (part int32, n int, latest int64,
 
 // marksIn tells whether the broker has refused what became of a record between an input's position and another offset.
 func (t *Task) marksIn(p *input, end int64) bool {
-	for at := range t.marked {
+	for at := range t.marked { // what is derived is in no partition
 		if at.TopicPartition == p.tp && at.Offset >= p.position && at.Offset < end {
 			return true
 		}

@@ -138,7 +138,7 @@ func TestPassedBatchThatIsRefused(t *testing.T) {
 	if w := x.refs[1].writers(); len(w) != 1 || w[0] != x.Task {
 		t.Fatalf("the second batch was written by %v", w)
 	}
-	x.marked = map[refusedAt]error{at: errors.New("refused by the broker")}
+	x.marked = map[culprit]error{at: errors.New("refused by the broker")}
 	x.rewind()
 	clear(x.sent)
 	x.Deliver(in("a"), append(recs(0, "k=a", "k=b", "k=c"), recs(3, "k=d", "k=e")...), 5, 5)

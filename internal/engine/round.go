@@ -199,7 +199,11 @@ func (w *Worker) leaveRound(o *owned) {
 	w.round.tasks = slices.DeleteFunc(w.round.tasks, func(x *owned) bool { return x == o })
 }
 
-var errUnknownOrigin = errors.New("the broker refused a record that no input record stands behind")
+// refusalsMost is how many records of a task a broker may refuse between two commits. What a record makes due, or a punctuation
+// sends, is known again by its bytes; if these are others each time, it is refused for ever.
+const refusalsMost = 10_000
+
+var errUnknownOrigin = errors.New("the broker refuses what cannot be traced back to an input record")
 
 // acked takes the outcome of a batch.
 func (w *Worker) acked(ev Acked) {
@@ -237,12 +241,12 @@ func (w *Worker) ownsAny(tasks []*Task) bool {
 	return false
 }
 
-// refused takes every task that has records in the batch back to its last commit, and marks the input records at fault, or
-// what they made due: when they come again, their units fail there.
+// refused takes every task that has records in the batch back to its last commit, and marks what is at fault: when it comes
+// again, its unit fails.
 func (w *Worker) refused(s *Sent, ev Acked) {
 	for _, r := range ev.Refused {
 		t, at, ok := s.origin(r.Index)
-		if !ok || at.Offset < 0 {
+		if !ok || t.refusals > refusalsMost {
 			w.fail(fmt.Errorf("%w: %w", errUnknownOrigin, ev.Err))
 			return
 		}
@@ -250,9 +254,10 @@ func (w *Worker) refused(s *Sent, ev Acked) {
 			continue
 		}
 		if t.marked == nil {
-			t.marked = map[refusedAt]error{}
+			t.marked = map[culprit]error{}
 		}
 		t.marked[at] = cmpErr(r.Err, ev.Err)
+		t.refusals++
 	}
 	for _, t := range s.writers() {
 		o := w.find(t.ID)

@@ -85,13 +85,14 @@ type Task struct {
 	parked   *parked // the unit waits
 	retry    parked  // the unit runs again
 	twice    *twice
-	extra    uint8        // what the running unit is beside a plain one
-	sequence int          // letters of the running unit, or of the nested one that runs
-	letters  []letterNote // of the running unit
-	nested   emissions    // of the running unit
-	n        int          // records ended in the running call of Run
-	worked   bool         // something other than a record was done since the last commit
-	marked   map[refusedAt]error
+	extra    uint8             // what the running unit is beside a plain one
+	sequence int               // letters of the running unit, or of the nested one that runs
+	letters  []letterNote      // of the running unit
+	nested   emissions         // of the running unit
+	n        int               // records ended in the running call of Run
+	worked   bool              // something other than a record was done since the last commit
+	marked   map[culprit]error // what a broker has refused; derived ones have no coordinates
+	refusals int               // times that it did since the last commit
 
 	commit taskCommit
 	clocks clocks

@@ -3,7 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"runtime"
 	"time"
 
 	"github.com/oxbow-streams/oxbow/dlq"
@@ -238,12 +238,16 @@ func (t *Task) panicked(p any) error {
 	return panicFailure(p, t.node.Doing.Stage(stage), t.node.At)
 }
 
+// stackBytes is what is kept of the stack of a panic: its top. A dead letter shows no more.
+const stackBytes = 8 << 10
+
 func panicFailure(p any, stage dlq.Stage, at *node.Info) error {
 	err, ok := p.(error)
 	if !ok {
 		err = fmt.Errorf("panic: %v", p)
 	}
-	f := &dlq.Failure{Stage: stage, Err: err, Panic: true, Stack: debug.Stack()}
+	f := &dlq.Failure{Stage: stage, Err: err, Panic: true, Stack: make([]byte, stackBytes)}
+	f.Stack = f.Stack[:runtime.Stack(f.Stack, false)]
 	if at != nil {
 		f.Node = at.Name
 	}
@@ -260,7 +264,7 @@ func (t *Task) wrap(err error) error {
 
 // refusedHere fails the unit of a record whose output a broker has refused before the task was rewound.
 func (t *Task) refusedHere(p *input) error {
-	err := t.marked[refusedAt{Coordinates: record.Coordinates{TopicPartition: p.tp, Offset: p.head.Offset}}]
+	err := t.marked[culprit{Coordinates: record.Coordinates{TopicPartition: p.tp, Offset: p.head.Offset}}]
 	if err == nil {
 		return nil
 	}

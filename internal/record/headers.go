@@ -73,15 +73,20 @@ func (h Headers) Get(key string) (value []byte, ok bool) {
 func (h Headers) With(key string, value []byte) Headers {
 	raw := make([]byte, 0, len(h.raw)+len(key)+len(value)+2*binary.MaxVarintLen32)
 	raw = append(raw, h.raw...)
+	if value == nil {
+		raw = binary.AppendVarint(raw, int64(len(key)))
+		raw = append(raw, key...)
+		return Headers{binary.AppendVarint(raw, -1), h.n + 1}
+	}
+	return Headers{AppendHeader(raw, key, value), h.n + 1}
+}
+
+// AppendHeader appends a header in wire form, with a value that is not null.
+func AppendHeader[B string | []byte](raw []byte, key string, value B) []byte {
 	raw = binary.AppendVarint(raw, int64(len(key)))
 	raw = append(raw, key...)
-	if value == nil {
-		raw = binary.AppendVarint(raw, -1)
-	} else {
-		raw = binary.AppendVarint(raw, int64(len(value)))
-		raw = append(raw, value...)
-	}
-	return Headers{raw, h.n + 1}
+	raw = binary.AppendVarint(raw, int64(len(value)))
+	return append(raw, value...)
 }
 
 // Without returns h without the headers for which drop is true.
