@@ -79,7 +79,11 @@ func (r *runner) run() {
 			continue
 		}
 		now := r.app.nowMs()
-		timer.Reset(time.Duration(min(max(r.w.Next(now)-now, 0), time.Hour.Milliseconds())) * time.Millisecond)
+		wait := time.Duration(min(max(r.w.Next(now)-now, 0), time.Hour.Milliseconds())) * time.Millisecond
+		if r.full() {
+			wait = max(wait, fullWait)
+		}
+		timer.Reset(wait)
 		select {
 		case <-r.box.wake:
 		case <-timer.C:
@@ -125,10 +129,17 @@ func (r *runner) handle(item any) {
 	r.obey()
 }
 
+// fullWait is how long a worker waits that may not send more. The acknowledgement of a batch of its own wakes it; that another
+// worker's batch has made room it finds out by itself.
+const fullWait = 5 * time.Millisecond
+
+// full tells whether so much waits to be acknowledged that no more output may be made.
+func (r *runner) full() bool { return r.app.producer.Buffered() > r.app.cfg.MaxBuffered }
+
 // work lets the tasks run once. It returns whether there is more to do at once.
 func (r *runner) work() bool {
-	if r.app.producer.Buffered() > r.app.cfg.MaxBuffered {
-		return false // an acknowledgement wakes us
+	if r.full() {
+		return false
 	}
 	start := time.Now()
 	r.busy.Store(start.UnixNano())
