@@ -18,12 +18,18 @@ import (
 // tables writes sorted rows into tables of bounded size, beside the database.
 type tables struct {
 	engine *Engine
+	level  int // whose options the tables get
 	w      *sstable.Writer
 	paths  []string
 }
 
-// lowest is the level whose options tables are written with: an ingest puts a table as low as it can.
+// lowest is where the first tables of a store come to lie: an ingest puts a table as low as it can. Later ones lie above them and
+// have filters (see [Options.pebble]), so that a get passes most of them over.
 const lowest = 6
+
+// ingestBlock is the size of the blocks of ingested tables. They are not compressed: snappy took a third of the time of a
+// restore. Compactions, which merge them with what is written later, compress.
+const ingestBlock = 16 << 10
 
 // add takes the next row. A nil value deletes.
 func (t *tables) add(key, value []byte) error {
@@ -35,7 +41,8 @@ func (t *tables) add(key, value []byte) error {
 			return err
 		}
 		t.paths = append(t.paths, path)
-		o := e.pebble.MakeWriterOptions(lowest, e.db.TableFormat())
+		o := e.pebble.MakeWriterOptions(t.level, e.db.TableFormat())
+		o.BlockSize, o.Compression = ingestBlock, sstable.NoCompression
 		o.WritingToLowestLevel = false // else deletes are marked obsolete, and readers pass over them
 		t.w = sstable.NewWriter(objstorageprovider.NewFileWritable(f), o)
 	}
@@ -102,7 +109,7 @@ func (t *tables) abort() {
 // memtable, and the row is in the manifest when it returns.
 func (e *Engine) ingestRow(key, value []byte) error {
 	return e.bounded(nil, "", "write row", func() error {
-		t := &tables{engine: e}
+		t := &tables{engine: e, level: lowest}
 		err := t.add(key, value)
 		if err == nil {
 			err = t.ingest()
@@ -144,7 +151,9 @@ func (s *store) Ingester() (state.Ingester, error) {
 		if err != nil {
 			return err
 		}
-		in.fresh = !it.First()
+		if in.fresh = !it.First(); in.fresh {
+			in.tables.level = lowest
+		}
 		return errors.Join(it.Error(), it.Close())
 	})
 	if err != nil {

@@ -143,7 +143,7 @@ func (l *load) put(f kafka.Fetched) {
 	case l.wake <- struct{}{}:
 	default:
 	}
-	if !l.held && l.waiting >= l.m.room() {
+	if !l.held && l.waiting >= l.m.waits() {
 		l.held = true
 		l.m.fetcher.Pause(l.Changelog)
 	}
@@ -159,7 +159,7 @@ func (l *load) take() (f kafka.Fetched, ok bool) {
 	f = l.queue[0]
 	l.queue = l.queue[1:]
 	l.waiting -= size(f)
-	if l.held && l.waiting < l.m.room()/2 {
+	if l.held && l.waiting < l.m.waits()/2 {
 		l.held = false
 		l.m.fetcher.Resume(l.Changelog)
 	}

@@ -20,9 +20,9 @@ import (
 
 // Config configures a Manager. The zero value has the documented defaults.
 type Config struct {
-	// Memory is shared by all restores: half of it waits to be loaded, half is sorted in. Default 256 MiB.
+	// Memory is shared by all restores: an eighth of it waits to be loaded, the rest is sorted in. Default 256 MiB.
 	Memory int64
-	// Parallel is how many stores are read at a time. Default GOMAXPROCS + 1: one waits for its broker while others load.
+	// Parallel is how many stores are read at a time. Default GOMAXPROCS: what each waits for has been fetched meanwhile.
 	Parallel int
 	Fetch    kafka.FetchConfig
 	Now      func() int64 // ms since the epoch; default: the system's clock
@@ -89,7 +89,7 @@ const (
 // New returns a manager. Restores begin to read when Run runs.
 func New(c client, cfg Config) *Manager {
 	cfg.Memory = cmp.Or(cfg.Memory, defaultMemory)
-	cfg.Parallel = cmp.Or(cfg.Parallel, runtime.GOMAXPROCS(0)+1)
+	cfg.Parallel = cmp.Or(cfg.Parallel, runtime.GOMAXPROCS(0))
 	if cfg.Now == nil {
 		cfg.Now = func() int64 { return time.Now().UnixMilli() }
 	}
@@ -183,8 +183,12 @@ func (m *Manager) exit(l *load) {
 	delete(m.loads, l.Changelog)
 }
 
-// room is what one load may keep waiting, and what it may sort in.
-func (m *Manager) room() int64 { return m.cfg.Memory / int64(2*m.cfg.Parallel) }
+// share is what one load may use.
+func (m *Manager) share() int64 { return m.cfg.Memory / int64(m.cfg.Parallel) }
+
+// waits is what it may keep waiting, room what it may sort in: the more, the fewer rounds there are, which have to be merged.
+func (m *Manager) waits() int64 { return m.share() / 8 }
+func (m *Manager) room() int64  { return m.share() - m.waits() }
 
 // deliver hands the fetcher's answers to the loads.
 func (m *Manager) deliver(answer []kafka.Fetched) {
