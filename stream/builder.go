@@ -20,6 +20,25 @@ func NewBuilder() *Builder {
 	return &Builder{graph: topology.NewGraph(), serdes: map[reflect.Type]any{}}
 }
 
+// Optimization is a set of rewritings of a program that keep its results, as Kafka Streams' topology.optimization has them.
+type Optimization = topology.Optimization
+
+// The optimizations.
+const (
+	// ReuseSourceTopics restores a table that is read from a topic from that topic, in place of a changelog of its own.
+	ReuseSourceTopics = topology.ReuseSourceTopics
+	// MergeRepartitions makes one repartition topic of those behind one step that changes keys.
+	MergeRepartitions = topology.MergeRepartitions
+	// SingleStoreSelfJoin keeps one store, not two, for a stream that is joined with itself.
+	SingleStoreSelfJoin = topology.SingleStoreSelfJoin
+	// OptimizeAll is all of them.
+	OptimizeAll = topology.OptimizeAll
+)
+
+// Optimize switches optimizations on, for the whole program. They change internal topics and stores: an application that runs
+// already must be reset first.
+func (b *Builder) Optimize(o Optimization) { b.graph.Optimize(o) }
+
 // Build compiles the program for the application of that id. All mistakes are reported at once, each with file, line and fix.
 func (b *Builder) Build(applicationID string) (*topology.Topology, error) {
 	return b.graph.Build(applicationID)

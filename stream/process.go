@@ -103,6 +103,7 @@ func Process[K, V, K2, V2 any, P Processor[K, V, K2, V2]](s Stream[K, V], mk fun
 		p := mk()
 		return instance[K, V, K2, V2]{user: p, process: p.Process, init: initOf[K2, V2](p), close: closeOf(p)}
 	})
+	r = r.revalue() // a topic may not move up past it, nor stand for those behind it: it may do anything to records
 	r.rekeyed = true
 	return r
 }
@@ -161,5 +162,5 @@ func ProcessValues[K, V, V2 any, P ValueProcessor[K, V, V2]](s Stream[K, V], mk 
 		return i
 	})
 	r.key, r.rekeyed = s.key, s.rekeyed
-	return r
+	return r.revalue()
 }

@@ -19,7 +19,9 @@ func (s Stream[K, V]) Repartition(opts ...TopicOption) Stream[K, V] {
 	if name == "" {
 		name = b.graph.Name("KSTREAM-REPARTITION-")
 	}
-	return repartition(s, &set, name)
+	r := repartition(s, &set, name)
+	r.op.Movable = false // it stands where the program wants it
+	return r
 }
 
 // repartition adds the three nodes of a repartition topic: a filter for null keys, a sink and a source.
@@ -39,9 +41,11 @@ func repartitionOp[K, V any](s Stream[K, V], set *settings, names topology.Repar
 	b := s.b
 	w := newWriter(s, set)
 	w.s.through = nil // the sink follows the filter, which takes the stream as it is
-	op := &topology.Op{Site: set.site, Source: &topology.SourceSpec{Topics: []string{names.Topic}}, Repartition: true}
+	op := &topology.Op{Site: set.site, Source: &topology.SourceSpec{Topics: []string{names.Topic}}, Repartition: true,
+		Movable: true, Adapted: s.through != nil, Records: reflect.TypeFor[node.Rec[K, V]]()}
 	op.Write = func(c *topology.Compiler) *topology.Node {
 		k, v := keySerde(c, b, set, s.key), valueSerde(c, b, set, s.value)
+		names := c.Repartition(names)
 		if !c.Internal(names.Topic, set.partitions) {
 			return nil
 		}

@@ -26,6 +26,7 @@ func (s Stream[K, V]) Merge(other Stream[K, V], opts ...NodeOption) Stream[K, V]
 		n.OnError = set.policy
 		return c.Add(n, c.Outs(s.op, other.op)...)
 	}}
+	op.Merges = true
 	b.graph.Add(op, s.op, other.op)
 	r := Stream[K, V]{b: b, op: op, name: name, rekeyed: s.rekeyed || other.rekeyed, again: new(reuse)}
 	r.sources = union(s.sources, other.sources)

@@ -31,7 +31,7 @@ func MapValues[K, V, V2 any](s Stream[K, V], f func(k K, v V) V2, opts ...NodeOp
 		return node.MapValues(t, at, f, next)
 	}}.then(s)
 	r.key = s.key
-	return r
+	return r.revalue()
 }
 
 // FlatMapValues makes any number of records of each, all with its key.
@@ -49,7 +49,7 @@ func flatMapValues[K, V, V2 any](s Stream[K, V], set settings,
 		return node.FlatMapValues(t, at, f(t, at), next)
 	}}.then(s)
 	r.key = s.key
-	return r
+	return r.revalue()
 }
 
 // SelectKey gives every record a new key. Steps that need equal keys together (grouping, joins, tables) send the stream
@@ -64,8 +64,8 @@ func selectKey[K, V, K2 any](s Stream[K, V], set settings, f maker[K, V, K2]) St
 	r := step[K, V, K2, V]{"KSTREAM-KEY-SELECT-", set, func(t *node.Task, at *node.Info, next node.Proc[K2, V]) node.Proc[K, V] {
 		return node.SelectKey(t, at, f(t, at), next)
 	}}.then(s)
-	r.value, r.rekeyed = s.value, true
-	return r
+	r.value = s.value
+	return r.rekey()
 }
 
 // maker makes the function of a node for one task.
@@ -94,8 +94,7 @@ func mapBoth[K, V, K2, V2 any](s Stream[K, V], set settings,
 	r := step[K, V, K2, V2]{"KSTREAM-MAP-", set, func(t *node.Task, at *node.Info, next node.Proc[K2, V2]) node.Proc[K, V] {
 		return node.Map(t, at, f(t, at), next)
 	}}.then(s)
-	r.rekeyed = true
-	return r
+	return r.rekey()
 }
 
 // FlatMap makes any number of records of each.
@@ -109,8 +108,7 @@ func flatMap[K, V, K2, V2 any](s Stream[K, V], set settings, f maker[K, V, iter.
 	r := step[K, V, K2, V2]{"KSTREAM-FLATMAP-", set, func(t *node.Task, at *node.Info, next node.Proc[K2, V2]) node.Proc[K, V] {
 		return node.FlatMap(t, at, f(t, at), next)
 	}}.then(s)
-	r.rekeyed = true
-	return r
+	return r.rekey()
 }
 
 // Peek shows every record to f and passes it on unchanged.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"reflect"
 	"regexp"
 	"time"
 
@@ -169,6 +170,18 @@ func (st step[K, V, K2, V2]) then(s Stream[K, V]) Stream[K2, V2] {
 	}
 	b.graph.Add(op, s.op)
 	return Stream[K2, V2]{b: b, op: op, name: name, rekeyed: s.rekeyed, sources: s.sources, again: new(reuse)}
+}
+
+// rekey says that the step that s comes out of may have changed the keys.
+func (s Stream[K, V]) rekey() Stream[K, V] {
+	s.rekeyed, s.op.Changes, s.op.Records = true, topology.ChangesKeys, reflect.TypeFor[node.Rec[K, V]]()
+	return s
+}
+
+// revalue says that the step that s comes out of may have changed the values.
+func (s Stream[K, V]) revalue() Stream[K, V] {
+	s.op.Changes = topology.ChangesValues
+	return s
 }
 
 // keeping copies what a step that changes neither keys nor values keeps.

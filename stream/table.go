@@ -102,8 +102,7 @@ func toStream[K, V any](t *table[K, V], set settings) Stream[K, V] {
 func ToStreamBy[K, V, K2 any](t Table[K, V], f func(k K, v Opt[V]) K2, opts ...NodeOption) Stream[K2, V] {
 	set := nodeSettings("ToStreamBy", opts)
 	t.table().b.notNil(&set, f)
-	updates := Nullable(toStream(t.t, set))
-	return Present(selectKey(updates, unnamed(set), plain(f)))
+	return toStreamBy(t, set, plain(f))
 }
 
 // TryToStreamBy is [ToStreamBy] for a function that can fail.
@@ -111,8 +110,16 @@ func TryToStreamBy[K, V, K2 any](t Table[K, V], f func(ctx context.Context, k K,
 	opts ...NodeOption) Stream[K2, V] {
 	set := nodeSettings("TryToStreamBy", opts)
 	t.table().b.notNil(&set, f)
-	updates := Nullable(toStream(t.t, set))
-	return Present(selectKey(updates, unnamed(set), trying(f)))
+	return toStreamBy(t, set, trying(f))
+}
+
+func toStreamBy[K, V, K2 any](t Table[K, V], set settings, f maker[K, Opt[V], K2]) Stream[K2, V] {
+	s := toStream(t.t, set)
+	r := step[K, V, K2, V]{"KSTREAM-KEY-SELECT-", unnamed(set), func(t *node.Task, at *node.Info, next node.Proc[K2, V]) node.Proc[K, V] {
+		return node.SelectKeyOpt(t, at, f(t, at), next)
+	}}.then(s)
+	r.value = s.value
+	return r.rekey()
 }
 
 func unnamed(set settings) settings {

@@ -41,7 +41,7 @@ func TryMapValues[K, V, V2 any](s Stream[K, V], f func(ctx context.Context, k K,
 		return node.TryMapValues(t, at, node.Try(t, at, f), next)
 	}}.then(s)
 	r.key = s.key
-	return r
+	return r.revalue()
 }
 
 // TryFlatMapValues is [FlatMapValues] for a function that can fail.

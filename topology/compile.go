@@ -19,13 +19,18 @@ type Compiler struct {
 	internal map[string]*Internal
 	faults   Faults
 	relaxed  map[*Op]bool
+
+	ops       []*Op // as optimized
+	links     map[*Op]*links
+	moved     map[edge]*Op // what a step follows in place of what it followed in the program
+	dissolved map[*Op]*Op  // repartitions that became one with others
 }
 
 // Build compiles the graph. app is the application's id, the beginning of all internal topic names; without one the result
 // can only be described. All faults are returned at once, as [Faults].
 func (g *Graph) Build(app string) (*Topology, error) {
 	c := &Compiler{graph: g, app: app, out: map[*Op]*Node{}, byName: map[string]*Node{}, internal: map[string]*Internal{},
-		faults: slices.Clone(g.faults)}
+		faults: slices.Clone(g.faults), relaxed: map[*Op]bool{}, moved: map[edge]*Op{}, dissolved: map[*Op]*Op{}}
 	if app != "" {
 		if err := CheckName(app); err != nil {
 			c.fault("", "application id: %v", err)
@@ -34,7 +39,11 @@ func (g *Graph) Build(app string) (*Topology, error) {
 	if len(g.ops) == 0 && len(c.faults) == 0 {
 		c.fault("", "the program has no source: begin with From or TableFrom")
 	}
+	c.link()
 	c.mergeSources()
+	if c.Optimizes(MergeRepartitions) {
+		c.mergeRepartitions()
+	}
 	c.findRelaxed()
 	c.write()
 	c.checkSources()
@@ -56,12 +65,21 @@ func (c *Compiler) fault(site, format string, args ...any) {
 	}
 }
 
-// Out returns the node that steps after op attach to.
-func (c *Compiler) Out(op *Op) *Node { return c.out[c.main(op)] }
+// Out returns the node that the step being written attaches to, where it follows op.
+func (c *Compiler) Out(op *Op) *Node {
+	for to := c.moved[edge{c.op, op}]; to != nil; to = c.moved[edge{c.op, op}] {
+		op = to
+	}
+	return c.out[c.main(op)]
+}
 
+// main is the step that stands for op.
 func (c *Compiler) main(op *Op) *Op {
 	if main := c.merged[op]; main != nil {
 		return main
+	}
+	if one := c.dissolved[op]; one != nil {
+		return one
 	}
 	return op
 }
@@ -182,7 +200,7 @@ func (c *Compiler) write() {
 	var q queue
 	missing, waiting := map[*Op]int{}, map[*Op][]*Op{}
 	children := func(op *Op) {
-		for _, next := range [][]*Op{op.children, waiting[op]} {
+		for _, next := range [][]*Op{c.links[op].children, waiting[op]} {
 			for _, child := range next {
 				if missing[child]--; missing[child] == 0 {
 					heap.Push(&q, child)
@@ -190,12 +208,15 @@ func (c *Compiler) write() {
 			}
 		}
 	}
-	for _, op := range c.graph.ops {
-		missing[op] = len(op.parents) + len(op.After)
+	for _, op := range c.ops {
+		missing[op] = len(c.links[op].parents) + len(op.After)
+		if c.dissolved[op] != nil {
+			continue
+		}
 		for _, first := range op.After {
 			waiting[first] = append(waiting[first], op)
 		}
-		if len(op.parents) == 0 && c.merged[op] == nil {
+		if len(c.links[op].parents) == 0 && c.merged[op] == nil {
 			heap.Push(&q, op)
 		}
 	}
@@ -231,10 +252,9 @@ func (q *queue) Pop() any {
 
 // findRelaxed finds the repartition steps that lie before a step that takes null keys, with no other repartition between.
 func (c *Compiler) findRelaxed() {
-	c.relaxed = map[*Op]bool{}
 	var up func(op *Op)
 	up = func(op *Op) {
-		for _, p := range op.parents {
+		for _, p := range c.links[op].parents {
 			if p.Repartition {
 				c.relaxed[p] = true
 				continue
@@ -242,7 +262,7 @@ func (c *Compiler) findRelaxed() {
 			up(p)
 		}
 	}
-	for _, op := range c.graph.ops {
+	for _, op := range c.ops {
 		if op.RelaxedNullKey {
 			up(op)
 		}

@@ -15,6 +15,7 @@ type Graph struct {
 	ops      []*Op
 	groups   []copartition
 	faults   Faults
+	optimize Optimization
 }
 
 // NewGraph returns an empty graph.
@@ -35,12 +36,21 @@ type Op struct {
 	// Repartition: the step reads the internal topic that it writes.
 	Repartition bool
 
+	// Movable: a repartition that a step after it needs, so that it may stand further up (MergeRepartitions).
+	Movable bool
+	// Adapted: a repartition that sees the records in another form than the step before it gives them.
+	Adapted bool
+	// Changes is what the step may change of records; Merges: it is one of several streams.
+	Changes Changes
+	Merges  bool
+	// Records is the type of the records that a repartition takes, and of those that come out of a step that changes keys.
+	Records reflect.Type
+
 	// After are steps that are written before this one although it does not follow them: those whose stores it uses.
 	After []*Op
 
 	parents, children []*Op
 	priority          int
-	repartition       bool // reads its own internal topic
 }
 
 // SourceSpec is what a step reads.

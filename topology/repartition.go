@@ -17,7 +17,20 @@ func RepartitionNames(g *Graph, topic string) Repartition {
 	}
 	r.Sink, r.Filter, r.Source = g.Name("KSTREAM-SINK-"), g.Name("KSTREAM-FILTER-"), g.Name("KSTREAM-SOURCE-")
 	if !generated(topic) {
-		r.Sink, r.Filter, r.Source = r.Topic+"-sink", r.Topic+"-filter", r.Topic+"-source"
+		r = r.byTopic()
 	}
 	return r
+}
+
+// byTopic is r with its nodes named after the topic.
+func (r Repartition) byTopic() Repartition {
+	return Repartition{Topic: r.Topic, Sink: r.Topic + "-sink", Filter: r.Topic + "-filter", Source: r.Topic + "-source"}
+}
+
+// Repartition returns the names for the repartition step being written: its own, or those of a topic in place of several.
+func (c *Compiler) Repartition(own Repartition) Repartition {
+	if c.links[c.op].merged {
+		return own.byTopic()
+	}
+	return own
 }

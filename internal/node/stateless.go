@@ -1,6 +1,10 @@
 package node
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/oxbow-streams/oxbow/internal/record"
+)
 
 // What keeps the key passes a null value on, unseen; what makes a new key drops it and counts the drop. A null key is the
 // zero K to a function and stays null where the key is kept.
@@ -112,6 +116,22 @@ func SelectKey[K, V, K2 any](t *Task, at *Info, f func(K, V) (K2, error), next P
 			return t.userError(at, err)
 		}
 		out.Key, out.Value, out.Time, out.Headers = k, r.Value, r.Time, r.Headers
+		return next(out)
+	}
+}
+
+// SelectKeyOpt is [SelectKey] for a function that sees null values.
+func SelectKeyOpt[K, V, K2 any](t *Task, at *Info, f func(K, record.Opt[V]) (K2, error), next Proc[K2, V]) Proc[K, V] {
+	out := new(Rec[K2, V])
+	stats := at.Stats
+	return func(r *Rec[K, V]) error {
+		stats.In++
+		t.At = at
+		k, err := f(r.Key, record.OptOf(r.Value, !r.Null))
+		if err != nil {
+			return t.userError(at, err)
+		}
+		out.Key, out.Value, out.Null, out.Time, out.Headers = k, r.Value, r.Null, r.Time, r.Headers
 		return next(out)
 	}
 }
