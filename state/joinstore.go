@@ -20,6 +20,7 @@ type JoinStore[K, V any] struct {
 // JoinStoreSpec describes the store of one side of a join of streams. Fields may be changed afterwards.
 func JoinStoreSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V], cfg WindowConfig) Spec {
 	s := segmentedSpec(name, newSegments(KindWindow, cfg.Size, cfg.Retention, false), false)
+	s.TopicConfig["cleanup.policy"] = "delete" // no value takes the place of another
 	s.Open = func(env *Env) (Store, error) { return OpenJoinStore(env, keys, vals, cfg) }
 	return s
 }
@@ -29,7 +30,7 @@ func OpenJoinStore[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V],
 	if keys == nil {
 		return nil, fmt.Errorf("task %s: open store: key serde must be given", env.Task)
 	}
-	if cfg.Size < 0 || cfg.Retention < max(cfg.Size, 1) {
+	if cfg.Size < 0 || cfg.Retention < cfg.Size {
 		return nil, fmt.Errorf("task %s: open store: retention of %d ms for windows of %d ms: values are kept as long at least",
 			env.Task, cfg.Retention, cfg.Size)
 	}

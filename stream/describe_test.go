@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oxbow-streams/oxbow/stream"
 	"github.com/oxbow-streams/oxbow/stream/serde"
@@ -273,6 +274,15 @@ func (s *script) joins(w []string, opts []any) bool {
 			func(_, l string, _ opt) string { return l }, pick[stream.ForeignOption](opts...)...)
 	case "leftJoinGlobal":
 		s.streams[name] = stream.LeftJoinGlobal(in, s.globals[w[3]], key, func(_, l string, _ stream.Opt[string]) string { return l }, node...)
+	case "joinStream":
+		s.streams[name] = stream.JoinStream(in, s.streams[w[3]], stream.Within(100*time.Millisecond),
+			func(_, l, _ string) string { return l }, pick[stream.StreamJoinOption](opts...)...)
+	case "leftJoinStream":
+		s.streams[name] = stream.LeftJoinStream(in, s.streams[w[3]], stream.Within(100*time.Millisecond),
+			func(_, l string, _ stream.Opt[string]) string { return l }, pick[stream.StreamJoinOption](opts...)...)
+	case "outerJoinStream":
+		s.streams[name] = stream.OuterJoinStream(in, s.streams[w[3]], stream.Within(100*time.Millisecond),
+			func(_ string, l, _ stream.Opt[string]) string { return l.Or("") }, pick[stream.StreamJoinOption](opts...)...)
 	default:
 		return false
 	}

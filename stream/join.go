@@ -78,7 +78,7 @@ func joinTable[K, L, R, O any](l Stream[K, L], right Table[K, R], set settings, 
 	b, r := l.builder(), right.table()
 	b.same(&set, r.b)
 	if l.rekeyed {
-		l = repartitionForJoin(l, &set)
+		l = repartitionForJoin(l, &set, set.name)
 	}
 	sources := union(l.sources, r.sources)
 	b.graph.Copartition(sources)
@@ -105,11 +105,10 @@ func joinTable[K, L, R, O any](l Stream[K, L], right Table[K, R], set settings, 
 	return Stream[K, O]{b: b, op: op, name: name, key: ownSerde(&set.key, l.key), sources: sources, again: new(reuse)}
 }
 
-// repartitionForJoin sends a stream through a topic. Joins of one stream that are not named share it.
-func repartitionForJoin[K, V any](s Stream[K, V], set *settings) Stream[K, V] {
-	topic := s.name
-	if set.name != "" {
-		topic = set.name
+// repartitionForJoin sends a stream through a topic, named by the user or after the stream. Joins that are not named share it.
+func repartitionForJoin[K, V any](s Stream[K, V], set *settings, topic string) Stream[K, V] {
+	if topic == "" {
+		topic = s.name
 	}
 	names := topology.RepartitionNames(s.b.graph, topic)
 	if s.again.op == nil || topic != s.name {

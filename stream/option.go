@@ -29,6 +29,9 @@ type (
 	AggOption interface{ agg(*settings) }
 	// JoinOption is for joins: [Named], [OnError], [WithKey], [WithValue] (of the stream, where it is repartitioned).
 	JoinOption interface{ join(*settings) }
+	// StreamJoinOption is for joins of two streams: [Named], [OnError], [As] (the beginning of the names of its stores), [WithKey],
+	// [WithLeft], [WithRight], [WithValue] (of the sides that have values of its type), [InMemory], [NoChangelog].
+	StreamJoinOption interface{ streamJoin(*settings) }
 )
 
 // settings are what the options of one call say.
@@ -39,7 +42,8 @@ type settings struct {
 	store  string
 	policy *dlq.Policy
 
-	key, value typedSerde
+	key, value  typedSerde
+	left, right typedSerde
 
 	inMemory, noChangelog bool
 	materialized          bool // a store option was given
@@ -103,16 +107,25 @@ func joinSettings(call string, opts []JoinOption) settings {
 	return s
 }
 
+func streamJoinSettings(call string, opts []StreamJoinOption) settings {
+	s := start(call)
+	for _, o := range opts {
+		o.streamJoin(&s)
+	}
+	return s
+}
+
 // anywhere is an option that means the same for every step that has a node.
 type anywhere func(*settings)
 
-func (o anywhere) node(s *settings)   { o(s) }
-func (o anywhere) source(s *settings) { o(s) }
-func (o anywhere) table(s *settings)  { o(s) }
-func (o anywhere) sink(s *settings)   { o(s) }
-func (o anywhere) topic(s *settings)  { o(s) }
-func (o anywhere) agg(s *settings)    { o(s) }
-func (o anywhere) join(s *settings)   { o(s) }
+func (o anywhere) node(s *settings)       { o(s) }
+func (o anywhere) source(s *settings)     { o(s) }
+func (o anywhere) table(s *settings)      { o(s) }
+func (o anywhere) sink(s *settings)       { o(s) }
+func (o anywhere) topic(s *settings)      { o(s) }
+func (o anywhere) agg(s *settings)        { o(s) }
+func (o anywhere) join(s *settings)       { o(s) }
+func (o anywhere) streamJoin(s *settings) { o(s) }
 
 // Named gives a step its name, in descriptions, metrics and dead letters. Of a step with a repartition topic it names that
 // too: an application that runs keeps the names of its topics and stores, whatever steps are added before it.
@@ -126,8 +139,9 @@ func OnError(rules ...dlq.Rule) anywhere {
 // stored is an option about the store of a table.
 type stored func(*settings)
 
-func (o stored) agg(s *settings)   { s.materialized = true; o(s) }
-func (o stored) table(s *settings) { s.materialized = true; o(s) }
+func (o stored) agg(s *settings)        { s.materialized = true; o(s) }
+func (o stored) table(s *settings)      { s.materialized = true; o(s) }
+func (o stored) streamJoin(s *settings) { o(s) }
 
 // As gives a table a store with this name: it names the changelog topic, and queries find it. A table that nothing needs a
 // store for gets one by it.
@@ -136,9 +150,10 @@ func As(store string) stored { return func(s *settings) { s.store = store } }
 // anyStore is an option about a store, of a table or of a processor.
 type anyStore func(*settings)
 
-func (o anyStore) agg(s *settings)   { s.materialized = true; o(s) }
-func (o anyStore) table(s *settings) { s.materialized = true; o(s) }
-func (o anyStore) store(s *settings) { o(s) }
+func (o anyStore) agg(s *settings)        { s.materialized = true; o(s) }
+func (o anyStore) table(s *settings)      { s.materialized = true; o(s) }
+func (o anyStore) store(s *settings)      { o(s) }
+func (o anyStore) streamJoin(s *settings) { o(s) }
 
 // InMemory keeps a store out of the state directory. It is restored from its changelog at every start.
 func InMemory() anyStore { return func(s *settings) { s.inMemory = true } }
@@ -179,10 +194,11 @@ func (e emit) table(s *settings) { s.materialized = true; s.emit = e }
 // serdeOption is an option that gives a serde.
 type serdeOption func(*settings)
 
-func (o serdeOption) sink(s *settings)  { o(s) }
-func (o serdeOption) topic(s *settings) { o(s) }
-func (o serdeOption) agg(s *settings)   { s.materialized = true; o(s) }
-func (o serdeOption) join(s *settings)  { o(s) }
+func (o serdeOption) sink(s *settings)       { o(s) }
+func (o serdeOption) topic(s *settings)      { o(s) }
+func (o serdeOption) agg(s *settings)        { s.materialized = true; o(s) }
+func (o serdeOption) join(s *settings)       { o(s) }
+func (o serdeOption) streamJoin(s *settings) { o(s) }
 
 // WithKey gives the serde of the keys that the step writes to a topic or a store.
 func WithKey[K any](k serde.Serde[K]) serdeOption {
@@ -193,6 +209,21 @@ func WithKey[K any](k serde.Serde[K]) serdeOption {
 // they are those of the stream.
 func WithValue[V any](v serde.Serde[V]) serdeOption {
 	return func(s *settings) { s.value = typedSerde{v, reflect.TypeFor[V]()} }
+}
+
+// ofSides is an option about one side of a join of streams.
+type ofSides func(*settings)
+
+func (o ofSides) streamJoin(s *settings) { o(s) }
+
+// WithLeft gives the serde of the values of the left stream of a join, for its store and, where it is needed, its topic.
+func WithLeft[V any](v serde.Serde[V]) ofSides {
+	return func(s *settings) { s.left = typedSerde{v, reflect.TypeFor[V]()} }
+}
+
+// WithRight is [WithLeft] for the right stream.
+func WithRight[V any](v serde.Serde[V]) ofSides {
+	return func(s *settings) { s.right = typedSerde{v, reflect.TypeFor[V]()} }
 }
 
 // topicOnly is an option of repartition topics.

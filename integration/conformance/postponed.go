@@ -4,7 +4,7 @@ package conformance
 // The list shrinks to nothing.
 func postponed(s Step) bool {
 	switch s.Op {
-	case "changes", "joinStream", "joinTables", "suppress":
+	case "changes", "joinTables", "suppress":
 		return true
 	case "joinTable":
 		_, grace := s.Rest["grace_ms"]
