@@ -106,7 +106,8 @@ func (w Window) windowing() windowing {
 		out.bad = "the advance must be positive, and not larger than the size"
 	}
 	if w.of == sliding {
-		out.need += size
+		// A record looks two windows back; with windows of one ms, at its own.
+		out.need += max(size, 1)
 	}
 	return out
 }

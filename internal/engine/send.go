@@ -27,11 +27,11 @@ var errUnitTooLarge = errors.New("a unit sends too much")
 func (s *sender) Send(d node.Dest, partition int32, time int64, key, value []byte, h record.Headers) error {
 	to := s.out.dests[d]
 	n := to.info.Partitions
-	switch {
-	case partition == node.ByKey && key == nil:
+	switch part, byKey := node.PartOfKey(partition, key); {
+	case byKey && part == nil:
 		partition = to.sticky % n
-	case partition == node.ByKey:
-		partition = s.out.cfg.Partition(key, n)
+	case byKey:
+		partition = s.out.cfg.Partition(part, n)
 	case partition < 0 || partition >= n:
 		return refused(fmt.Errorf("partition %d of %s, which has %d", partition, to.topic, n))
 	}

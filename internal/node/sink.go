@@ -52,12 +52,16 @@ type encoder[K, V any] struct {
 	isNullKey  func(K) bool
 	isNull     func(V) bool
 	partition  Partition[K, V]
+	byKey      int32 // of records for which partition does not choose
 	kbuf, vbuf []byte
 }
 
 func newEncoder[K, V any](t *Task, at *Info, key serde.Serde[K], value serde.Serde[V],
 	partition Partition[K, V]) *encoder[K, V] {
-	e := &encoder[K, V]{task: t, at: at, key: key, value: value, partition: partition}
+	e := &encoder[K, V]{task: t, at: at, key: key, value: value, partition: partition, byKey: ByKey}
+	if n := serde.WindowBytes(key); n > 0 {
+		e.byKey = ByKeyWithout(n)
+	}
 	if n, ok := key.(serde.Nullable[K]); ok {
 		e.isNullKey = n.IsNull
 	}
@@ -87,7 +91,7 @@ func (e *encoder[K, V]) send(r *Rec[K, V], topic string, d Dest) (err error) {
 		v = notNil(e.vbuf)
 	}
 	t.Doing = DoingFunction
-	p := ByKey
+	p := e.byKey
 	if e.partition != nil {
 		p = e.partition(r, t.Out.Partitions(d))
 	}

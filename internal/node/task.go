@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -106,6 +107,24 @@ type Dest int32
 // ByKey asks an Output to choose the partition: murmur2 of the key as Java's default partitioner, any partition for a null
 // key.
 const ByKey int32 = -1
+
+// ByKeyWithout is [ByKey] by what a key begins with: all but its last n bytes, fewer than 256 of them. So all windows of a key
+// lie in one partition.
+func ByKeyWithout(n int) int32 { return math.MinInt32 + int32(n) }
+
+// PartOfKey returns the bytes of a key that choose the partition, for [ByKey] and [ByKeyWithout]; ok is false for other numbers.
+func PartOfKey(partition int32, key []byte) (part []byte, ok bool) {
+	switch n := int(partition - math.MinInt32); {
+	case partition == ByKey:
+		return key, true
+	case partition >= 0 || n >= 256:
+		return nil, false
+	case key == nil:
+		return nil, true
+	default:
+		return key[:max(len(key)-n, 0)], true
+	}
+}
 
 // Output is where sinks write. What a unit has sent is taken back when the unit is undone. Bytes are copied before Send
 // returns.
