@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/oxbow-streams/oxbow/stream"
 	"github.com/oxbow-streams/oxbow/stream/serde"
@@ -11,6 +12,8 @@ import (
 
 func init() {
 	transcriptPrograms["joinGlobal"] = program(joinGlobalProgram)
+	transcriptPrograms["joinStream"] = program(joinStreamProgram)
+	transcriptPrograms["joinSick"] = program(joinSickProgram)
 }
 
 func sick(v string) error {
@@ -40,4 +43,21 @@ func joinGlobalProgram(b *stream.Builder) {
 	}).To("left", text)
 	// The table's topic may be written by the program itself.
 	stream.SelectKey(on(b, "renames"), func(_, v string) string { return first(v) }).To("users")
+}
+
+// joinStreamProgram joins two streams in all three ways, with the same window.
+func joinStreamProgram(b *stream.Builder) {
+	w := stream.Within(0).Before(10 * time.Millisecond).After(20 * time.Millisecond).Grace(5 * time.Millisecond)
+	a, r, text := on(b, "a"), on(b, "b"), stream.WithValue(serde.String)
+	stream.JoinStream(a, r, w, func(_, l, r string) string { return l + "+" + r }).To("inner", text)
+	stream.LeftJoinStream(a, r, w, func(_, l string, r some) string { return l + "+" + r.Or("?") }).To("left", text)
+	stream.OuterJoinStream(a, r, w, func(_ string, l, r some) string { return l.Or("?") + "+" + r.Or("?") }).To("outer", text)
+}
+
+// joinSickProgram is an outer join whose joiner fails for some records.
+func joinSickProgram(b *stream.Builder) {
+	w := stream.Within(10 * time.Millisecond).Grace(5 * time.Millisecond)
+	stream.TryOuterJoinStream(on(b, "a"), on(b, "b"), w, func(_ context.Context, _ string, l, r some) (string, error) {
+		return l.Or("?") + "+" + r.Or("?"), sick(l.Or("") + r.Or(""))
+	}, stream.As("j")).To("out", stream.WithValue(serde.String))
 }
