@@ -69,13 +69,24 @@ func joinStreams[K, L, R, O any](l Stream[K, L], r Stream[K, R], w JoinWindow, s
 	j := &streamJoin[K, L, R, O]{set: set, kind: kind, window: window, make: f, l: l, r: r}
 	j.name(b.graph)
 	first := b.graph.Add(&topology.Op{Site: set.site, Write: func(c *topology.Compiler) *topology.Node {
+		if self := j.self(c); self != nil {
+			return self.writeWindow(c)
+		}
 		return writeWindow(c, &j.set, l, j.leftWindow, j.leftStore)
 	}}, l.op)
 	second := b.graph.Add(&topology.Op{Site: set.site, Write: func(c *topology.Compiler) *topology.Node {
+		if j.self(c) != nil {
+			return nil
+		}
 		return writeWindow(c, &j.set, r, j.rightWindow, j.rightStore)
 	}}, r.op)
 	op := b.graph.Add(&topology.Op{Site: set.site, RelaxedNullKey: kind != joinInner, After: []*topology.Op{first, second},
-		Write: func(c *topology.Compiler) *topology.Node { return j.write(c, c.Out(first), c.Out(second)) }}, l.op, r.op)
+		Write: func(c *topology.Compiler) *topology.Node {
+			if self := j.self(c); self != nil {
+				return self.write(c, c.Out(first))
+			}
+			return j.write(c, c.Out(first), c.Out(second))
+		}}, l.op, r.op)
 	return Stream[K, O]{b: b, op: op, name: j.merge, key: ownSerde(&set.key, l.key), sources: sources, again: new(reuse)}
 }
 
