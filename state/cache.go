@@ -41,9 +41,12 @@ type cache[X any] struct {
 	sizes    []uintptr // where X holds strings
 	hooks    hooks[X]
 	seg      *segments // of a window or session store; else nil
-	perSlot  int64     // bytes that a dirty slot counts for, beside what it points to
-	plain    bool      // X has no bytes beside the slot
-	pointers bool      // X holds pointers: what is given up must be cleared
+	byKey    *runs     // of the same
+	pool     []*scan[X]
+	epoch    uint64 // how many units have ended
+	perSlot  int64  // bytes that a dirty slot counts for, beside what it points to
+	plain    bool   // X has no bytes beside the slot
+	pointers bool   // X holds pointers: what is given up must be cleared
 	scratch  []byte
 	ahead    expected // what was announced
 }
@@ -95,6 +98,9 @@ func (c *cache[X]) find(key []byte) (uint32, error) {
 	}
 	if !ok {
 		i = c.insert(hash, key)
+		if c.seg != nil && c.slot(i).meta&slotUnknown == 0 {
+			return i, nil
+		}
 	}
 	return i, c.fill(i, key)
 }
@@ -196,11 +202,21 @@ func (c *cache[X]) insert(hash uint64, key []byte) uint32 {
 	s.meta = slotUsed | slotUnknown | slotInEngine | slotRef
 	c.index.enter(hash, i)
 	c.used++
+	if c.seg != nil && c.enroll(i, key).since <= c.seg.timeOf(key) {
+		s.meta &^= slotUnknown | slotInEngine
+	}
 	return i
 }
 
 // footprint is the memory that the cache holds.
 func (c *cache[X]) footprint() int64 {
+	if c.seg != nil {
+		return c.slotBytes() + c.byKey.footprint()
+	}
+	return c.slotBytes()
+}
+
+func (c *cache[X]) slotBytes() int64 {
 	return int64(len(c.chunks))*int64(unsafe.Sizeof(chunk[X]{})) + int64(len(c.index))*4 + int64(len(c.hdrs))*8 + c.mem.size
 }
 

@@ -21,6 +21,11 @@ type core[K, V any] struct {
 	vals   serde.Serde[V]
 	engine EngineStore
 	seg    *segments // of a window or session store; else nil
+	given  serde.Serde[V]
+	curs   []*Cursor[K, V] // of windows and sessions, to use again in a later unit
+	none   Cursor[K, V]    // without rows
+	inUse  int             // those that the running unit has
+	epoch  uint64          // which unit that is
 
 	dec  *cache[V]
 	enc  *cache[span]
@@ -33,6 +38,7 @@ type core[K, V any] struct {
 	time  *int64
 
 	kbuf, vbuf []byte
+	pbuf       []byte // a key without its times
 }
 
 // untyped is what a cache does whatever it holds.
@@ -47,6 +53,8 @@ type untyped interface {
 	stats() StoreStats
 	warm(keys [][]byte)
 	divide(g *segments)
+	ended() uint64
+	nextSeq(key []byte, time int64, eng EngineStore) (uint32, error)
 }
 
 func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], stamp bool) error {
@@ -55,9 +63,10 @@ func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], st
 	}
 	*c = core[K, V]{
 		name: env.Engine.Name(), task: env.Task, engine: env.Engine, time: env.Time,
-		keys: owned(keys), vals: owned(vals), stamp: stamp, view: isView(vals),
-		kbuf: make([]byte, 0, 64), vbuf: make([]byte, 0, 64),
+		keys: owned(keys), vals: owned(vals), given: vals, stamp: stamp, view: isView(vals),
+		kbuf: make([]byte, 0, 64), vbuf: make([]byte, 0, 64), pbuf: make([]byte, 0, 64),
 	}
+	c.none.core = c
 	if c.time == nil {
 		c.time = new(int64)
 	}

@@ -18,7 +18,12 @@ type Cursor[K, V any] struct {
 	core *core[K, V]
 	dec  *scan[V]
 	enc  *scan[span]
-	list []Row[K, V] // what is left, if the rows were collected before
+
+	// of windows and sessions
+	age  uint32                 // of the scan when it was opened
+	span func(k *K, key []byte) // not nil: all rows are of one key, and this sets the times of key
+	byAt *byTime[K, V]          // not nil: rows come by time
+	held []byte                 // the value, if it is shown as a view
 
 	key   K
 	value V
@@ -55,8 +60,10 @@ func (cur *Cursor[K, V]) Next() bool {
 	switch {
 	case cur.err != nil:
 		return false
-	case cur.list != nil:
-		return cur.listed()
+	case cur.byAt != nil:
+		return cur.nextByTime()
+	case cur.stale():
+		return cur.stopped(errEnded)
 	case cur.dec != nil:
 		if !cur.dec.next() {
 			return cur.stopped(cur.dec.err)
@@ -90,15 +97,9 @@ func (cur *Cursor[K, V]) Next() bool {
 	return cur.decode(key, b)
 }
 
-// listed goes to the next row that was collected.
-func (cur *Cursor[K, V]) listed() bool {
-	if len(cur.list) == 0 {
-		return false
-	}
-	row := cur.list[0]
-	cur.key, cur.time, cur.list = row.Key, row.Time, cur.list[1:]
-	cur.value, _ = row.New.Get()
-	return true
+// stale tells whether the scan of the cursor serves another one by now.
+func (cur *Cursor[K, V]) stale() bool {
+	return cur.dec != nil && cur.dec.age != cur.age || cur.enc != nil && cur.enc.age != cur.age
 }
 
 // bytes returns the encoded key of the current row.
@@ -113,12 +114,19 @@ func (cur *Cursor[K, V]) bytes() []byte {
 func (cur *Cursor[K, V]) decode(key, value []byte) bool {
 	c := cur.core
 	var err error
-	if cur.key, err = c.keys.Decode(key); err != nil {
+	if cur.span != nil {
+		cur.span(&cur.key, key)
+	} else if cur.key, err = c.keys.Decode(key); err != nil {
 		cur.err = c.fail("decode key", key, err)
 		return false
 	}
 	if value == nil {
 		return true
+	}
+	if c.view && cur.span != nil {
+		cur.held = append(cur.held[:0], value...)
+		cur.value, err = c.given.Decode(cur.held)
+		return err == nil
 	}
 	if cur.value, err = c.vals.Decode(value); err != nil {
 		cur.err = c.fail("decode value", key, err)
@@ -148,10 +156,13 @@ func (cur *Cursor[K, V]) Err() error { return cur.err }
 
 // Close ends the cursor. It may be called more than once, or not at all.
 func (cur *Cursor[K, V]) Close() {
-	if cur.dec != nil {
+	switch {
+	case cur.byAt != nil:
+		cur.byAt.from.Close()
+	case cur.stale():
+	case cur.dec != nil:
 		cur.dec.stop()
-	}
-	if cur.enc != nil {
+	case cur.enc != nil:
 		cur.enc.stop()
 	}
 }

@@ -33,7 +33,7 @@ func (c *cache[X]) place() uint32 {
 }
 
 func (c *cache[X]) evict() {
-	if c.used <= c.acct.b.least {
+	if c.used <= c.acct.b.least || c.seg != nil && !c.canEvict() {
 		return
 	}
 	evicted := 0
@@ -57,6 +57,14 @@ func (c *cache[X]) evict() {
 
 // forget gives a slot up. It is clean, or its write is given up too.
 func (c *cache[X]) forget(i uint32) {
+	if c.seg != nil {
+		c.leaveRun(i, c.slot(i))
+	}
+	c.vacate(i)
+}
+
+// vacate is forget without regard to runs.
+func (c *cache[X]) vacate(i uint32) {
 	s := c.slot(i)
 	if s.meta&slotInEngine != 0 && s.meta&slotUnknown == 0 {
 		c.whole = notWhole

@@ -27,47 +27,46 @@ func (c *cache[X]) expire(f *freezing) error {
 	if err := c.seg.freeze(f); err != nil || c.seg.dropped == was {
 		return err
 	}
-	gone := func(i uint32) bool {
+	keep := c.dirty[:0]
+	for _, i := range c.dirty {
 		s := c.slot(i)
-		return c.seg.segment(c.seg.timeOf(c.keyOf(s))) < c.seg.dropped
-	}
-	c.dirty = slices.DeleteFunc(c.dirty, func(i uint32) bool {
-		if !gone(i) {
-			return false
+		if !c.gone(c.seg.timeOf(c.keyOf(s))) {
+			c.byKey.at[i] = uint32(len(keep))
+			keep = append(keep, i)
+			continue
 		}
-		s := c.slot(i)
 		s.meta &^= slotDirty
 		c.acct.addDirty(-c.perSlot - c.extra(&s.val))
-		return true
-	})
-	c.runs, c.inRuns = nil, 0
-	whole := c.whole
-	for i := range c.next {
-		if s := c.slot(i); s.meta&slotUsed != 0 && s.meta&slotBusy == 0 && gone(i) {
-			c.forget(i)
+	}
+	c.dirty = keep
+	for n := range c.byKey.list {
+		if c.byKey.list[n].used {
+			c.expireRun(uint32(n))
 		}
 	}
-	c.whole = whole // the engine forgets them too, and until then nobody can see them
 	return nil
 }
 
-// openRange begins a scan over the rows of a range.
-func (c *cache[X]) openRange(eng EngineStore, r timeRange, reverse bool) *scan[X] {
-	s := &scan[X]{c: c, reverse: reverse, eng: c.seg.engineIter(eng, r, reverse)}
-	var run []uint32
-	for _, slots := range [][]uint32{c.dirty, c.frozen} {
-		for _, i := range slots {
-			if c.seg.has(&r, c.keyAt(i)) {
-				run = append(run, i)
-			}
+// gone tells whether rows of a time are in a segment that has been dropped.
+func (c *cache[X]) gone(time int64) bool { return c.seg.segment(time) < c.seg.dropped }
+
+// expireRun gives up the rows of a run that have been dropped, and the run if it has no others and was not used of late.
+func (c *cache[X]) expireRun(n uint32) {
+	r := &c.byKey.list[n]
+	b := c.entries(r)
+	kept, k := 0, 0
+	for ; k < int(r.n) && c.gone(entryTime(b, k)); k++ {
+		i := entrySlot(b, k)
+		if c.slot(i).meta&slotBusy != 0 {
+			copy(b[kept*entryLen:(kept+1)*entryLen], b[k*entryLen:])
+			kept++
+			continue
 		}
+		c.vacate(i)
 	}
-	slices.SortFunc(run, func(a, b uint32) int { return c.seg.compare(c.keyAt(a), c.keyAt(b)) })
-	if run = slices.Compact(run); len(run) > 0 {
-		s.runs = append(s.runs, run)
-	}
-	c.begin(s)
-	return s
+	copy(b[kept*entryLen:], b[k*entryLen:])
+	r.n -= uint32(k - kept)
+	c.ageRun(n)
 }
 
 // divide makes the cache that of a window or session store. The slot that stands for rows that are not visible has no key and is
@@ -75,7 +74,7 @@ func (c *cache[X]) openRange(eng EngineStore, r timeRange, reverse bool) *scan[X
 func (c *cache[X]) divide(g *segments) {
 	load := c.hooks.load
 	c.hooks.load = func(dst, key []byte) ([]byte, bool, error) { return load(dst, c.engineKey(key)) }
-	c.seg = g
+	c.seg, c.byKey = g, newRuns()
 	g.void = c.place()
 }
 
@@ -83,7 +82,22 @@ func (c *cache[X]) divide(g *segments) {
 func (c *cache[X]) forgetAll() {
 	for i := range c.next {
 		if c.slot(i).meta&slotUsed != 0 {
-			c.forget(i)
+			c.vacate(i)
 		}
 	}
+	for n := range c.byKey.list {
+		if r := &c.byKey.list[n]; r.used {
+			r.n = 0
+			c.freeRun(uint32(n))
+		}
+	}
+}
+
+// canEvict tells whether rows may be forgotten now: an open iterator may have them, and so may a run that is being loaded.
+func (c *cache[X]) canEvict() bool {
+	if c.byKey.busy || len(c.scans) > 0 {
+		return false
+	}
+	c.evictRuns()
+	return true
 }

@@ -90,7 +90,10 @@ func (c *cache[X]) freezeDelete(f *freezing, s *slot[X]) error {
 // applied unpins what the last freeze wrote.
 func (c *cache[X]) applied() {
 	for _, i := range c.frozen {
-		c.slot(i).meta &^= slotPinned
+		s := c.slot(i)
+		if s.meta &^= slotPinned; c.seg != nil && s.meta&(slotBusy|slotPresent|slotInEngine) == 0 {
+			c.forget(i) // a deleted row: that it is not there is known by its run
+		}
 	}
 	c.frozen = c.frozen[:0]
 	if c.seg != nil {
@@ -139,6 +142,9 @@ func (c *cache[X]) close() {
 	c.reset()
 	c.chunks, c.next, c.spare, c.hand, c.used = nil, 0, nil, 0, 0
 	c.index, c.mem, c.hdrs = make(index, minIndex), arena{}, nil
+	if c.seg != nil {
+		c.byKey = newRuns()
+	}
 	c.acct.setTotal(0)
 }
 

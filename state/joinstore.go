@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
@@ -14,7 +15,7 @@ import (
 type JoinStore[K, V any] struct {
 	core  core[record.Windowed[K], V]
 	inner serde.Serde[K]
-	key   []byte
+	span  func(k *record.Windowed[K], key []byte)
 }
 
 // JoinStoreSpec describes the store of one side of a join of streams. Fields may be changed afterwards.
@@ -34,7 +35,7 @@ func OpenJoinStore[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V],
 		return nil, fmt.Errorf("task %s: open store: retention of %d ms for windows of %d ms: values are kept as long at least",
 			env.Task, cfg.Retention, cfg.Size)
 	}
-	s := &JoinStore[K, V]{inner: owned(keys)}
+	s := &JoinStore[K, V]{inner: owned(keys), span: windowSpan[K](cfg.Size)}
 	g := newSegments(KindWindow, cfg.Size, cfg.Retention, false)
 	if err := s.core.openSegmented(env, windowKeys[K]{s.inner, cfg.Size}, vals, false, g); err != nil {
 		return nil, err
@@ -45,34 +46,20 @@ func OpenJoinStore[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V],
 // Put adds a value.
 func (s *JoinStore[K, V]) Put(k K, time int64, v V) error {
 	c := &s.core
-	b, err := s.inner.Append(s.key[:0], k)
+	b, err := s.inner.Append(c.kbuf[:0], k)
 	if err != nil {
 		return c.fail("encode key", nil, err)
 	}
-	s.key = b
-	seq, err := s.nextSeq(b, time)
-	if err != nil {
-		return err
-	}
-	c.kbuf = appendWindow(append(c.kbuf[:0], b...), time, seq)
+	c.kbuf = appendWindow(b, time, 0)
 	if !c.seg.visible(c.kbuf) {
 		return nil
 	}
-	return c.set(c.claim(c.kbuf), v, *c.time)
-}
-
-// nextSeq is the number of the next value of a key at a time.
-func (s *JoinStore[K, V]) nextSeq(key []byte, time int64) (seq uint32, err error) {
-	cur, err := s.core.inRange(timeRange{key: key, from: time, to: time}, true)
+	seq, err := c.cold.nextSeq(b, time, c.engine)
 	if err != nil {
-		return 0, err
+		return fmt.Errorf("task %s: store %s: put: %w", c.task, c.name, err)
 	}
-	defer cur.Close()
-	if cur.Next() {
-		_, _, seq, err = splitWindow(cur.bytes())
-		return seq + 1, err
-	}
-	return 0, cur.Err()
+	binary.BigEndian.PutUint32(c.kbuf[len(b)+8:], seq)
+	return c.set(c.claim(c.kbuf), v, *c.time)
 }
 
 // JoinCursor iterates over values of a key. See [Cursor].
@@ -82,11 +69,12 @@ type JoinCursor[K, V any] struct {
 
 // Fetch iterates over the values of a key whose times are in [from, to], by time, then in the order of their arrival.
 func (s *JoinStore[K, V]) Fetch(k K, from, to int64) (JoinCursor[K, V], error) {
-	b, err := s.inner.Append(empty, k)
+	b, err := s.inner.Append(s.core.pbuf[:0], k)
 	if err != nil {
 		return JoinCursor[K, V]{}, s.core.fail("encode key", nil, err)
 	}
-	cur, err := s.core.inRange(timeRange{key: b, from: from, to: to}, false)
+	s.core.pbuf = b
+	cur, err := s.core.ofKey(record.Windowed[K]{Key: k}, s.span, timeRange{key: b, from: from, to: to}, false)
 	return JoinCursor[K, V]{cur}, err
 }
 

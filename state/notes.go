@@ -116,6 +116,9 @@ func (c *cache[X]) nextNote() (i uint32, ok bool) {
 			return 0, false
 		}
 		for _, i := range nt.noted {
+			if c.slot(i).meta&slotNoted == 0 {
+				continue
+			}
 			nt.queue = append(nt.queue, item{c.slot(i).meta >> slotSeq, i})
 		}
 		nt.noted = nt.noted[:0]

@@ -18,11 +18,18 @@ type scan[X any] struct {
 	head    bool // eng stands on a key
 	given   bool // which is the current key
 	reverse bool
+	start   int            // length of the log at the opening
 	seen    int            // log entries below are in was, or older than the scan
 	was     map[uint32]int // slots changed since the opening → the first entry that has them as they were
 	over    bool           // eng is closed
 	ended   bool           // by the end of the unit
 	err     error
+
+	// of windows and sessions
+	ids    []uint32 // what the cache has of the range
+	at     int      // those before it have been passed
+	direct bool     // these are all: eng is nil
+	age    uint32   // how often it was recycled
 
 	// the current key
 	key []byte
@@ -53,9 +60,11 @@ func (c *cache[X]) begin(s *scan[X]) {
 		c.units.Touch(c)
 	}
 	c.log = append(c.log, change[X]{i: openedScan})
-	s.seen = len(c.log)
+	s.start, s.seen = len(c.log), len(c.log)
 	c.scans = append(c.scans, s)
-	s.step()
+	if !s.direct {
+		s.step()
+	}
 }
 
 // compare orders keys as the engine does.
@@ -122,6 +131,9 @@ func (s *scan[X]) next() bool {
 		}
 		return false
 	}
+	if s.direct {
+		return s.nextDirect()
+	}
 	if s.given {
 		s.given = false
 		s.step()
@@ -166,8 +178,20 @@ func (s *scan[X]) take(i uint32) bool {
 	return s.err == nil
 }
 
+// fewChanges are searched one by one.
+const fewChanges = 16
+
 // opened returns a slot as it was at the opening.
 func (s *scan[X]) opened(i uint32) (meta uint64, x X, ts int64) {
+	if s.was == nil && len(s.c.log)-s.start <= fewChanges {
+		for n := s.start; n < len(s.c.log); n++ {
+			if ch := &s.c.log[n]; ch.i == i {
+				return ch.meta, ch.val, ch.ts
+			}
+		}
+		sl := s.c.slot(i)
+		return sl.meta, sl.val, sl.ts
+	}
 	for ; s.seen < len(s.c.log); s.seen++ {
 		j := s.c.log[s.seen].i
 		if _, ok := s.was[j]; ok || j == openedScan {
@@ -245,7 +269,10 @@ func (s *scan[X]) stop() {
 	if s.over {
 		return
 	}
-	s.over, s.head, s.runs = true, false, nil
+	s.over, s.head, s.runs = true, false, s.runs[:0]
+	if s.eng == nil {
+		return
+	}
 	if err := s.eng.Close(); s.err == nil {
 		s.err = err
 	}
@@ -259,4 +286,7 @@ func (c *cache[X]) endScan() {
 	c.scans = c.scans[:n]
 	s.ended = !s.over
 	s.stop()
+	if c.seg != nil {
+		c.recycle(s)
+	}
 }

@@ -70,11 +70,12 @@ func (t *SessionTable[K, V]) ReverseOverlapping(k K, earliestEnd, latestStart in
 }
 
 func (t *SessionTable[K, V]) overlapping(k K, earliestEnd, latestStart int64, reverse bool) (*Cursor[record.Windowed[K], V], error) {
-	b, err := t.inner.Append(empty, k)
+	b, err := t.inner.Append(t.pbuf[:0], k)
 	if err != nil {
 		return nil, t.fail("encode key", nil, err)
 	}
-	return t.inRange(timeRange{key: b, from: earliestEnd, to: math.MaxInt64, late: latestStart}, reverse)
+	t.pbuf = b
+	return t.ofKey(record.Windowed[K]{Key: k}, sessionSpan[K], timeRange{key: b, from: earliestEnd, to: math.MaxInt64, late: latestStart}, reverse)
 }
 
 // FetchAll iterates over the sessions of all keys that end in [from, to], segment after segment of time, and in each by key,

@@ -16,6 +16,7 @@ func TestTimedAgainstModel(t *testing.T) {
 		storetest.Stores(t, place, func() *state.Budget { return state.NewBudget(0, 0, 0) })
 	})
 	t.Run("tight", func(t *testing.T) {
+		state.LoadMost(t, 2)
 		storetest.Stores(t, place, func() *state.Budget {
 			b := state.NewBudget(0, 0, 1)
 			b.KeepLeast(3)

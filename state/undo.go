@@ -50,7 +50,7 @@ func (c *cache[X]) write(i uint32, x X, present bool, ts int64) {
 	ch := c.before(i, s)
 	if c.plain {
 		if s.meta&slotDirty == 0 {
-			c.dirty = append(c.dirty, i)
+			c.addDirty(i)
 			c.acct.addDirty(c.perSlot)
 		}
 	} else {
@@ -63,15 +63,24 @@ func (c *cache[X]) write(i uint32, x X, present bool, ts int64) {
 	s.meta = s.meta&^(slotUnknown|slotPresent) | slotDirty
 	if present {
 		s.meta |= slotPresent
+	} else if c.seg != nil {
+		c.byKey.reap = true
 	}
 	s.val, s.ts = x, ts
+}
+
+func (c *cache[X]) addDirty(i uint32) {
+	if c.seg != nil {
+		c.byKey.at[i] = uint32(len(c.dirty))
+	}
+	c.dirty = append(c.dirty, i)
 }
 
 // countWrite keeps the dirty set for values that have bytes beside the slot.
 func (c *cache[X]) countWrite(i uint32, s *slot[X], x *X) {
 	n := c.extra(x)
 	if s.meta&slotDirty == 0 {
-		c.dirty = append(c.dirty, i)
+		c.addDirty(i)
 		n += c.perSlot
 	} else {
 		n -= c.extra(&s.val)
@@ -137,6 +146,9 @@ func (c *cache[X]) Release() {
 	if !c.plain || c.hdrs != nil || len(c.scans) > 0 {
 		c.releaseSpans()
 	}
+	if c.seg != nil && c.byKey.reap {
+		c.reap()
+	}
 	c.cut(0)
 }
 
@@ -164,6 +176,9 @@ func (c *cache[X]) cut(mark int) {
 	}
 	c.log = c.log[:mark]
 	c.floor = mark
+	if mark == 0 {
+		c.epoch++
+	}
 	if mark == 0 && cap(c.log) > keepLog {
 		c.log = nil
 	}

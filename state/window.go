@@ -1,10 +1,7 @@
 package state
 
 import (
-	"bytes"
-	"cmp"
 	"fmt"
-	"slices"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/stream/serde"
@@ -24,6 +21,7 @@ type WindowConfig struct {
 type WindowTable[K, V any] struct {
 	Table[record.Windowed[K], V]
 	inner serde.Serde[K]
+	span  func(k *record.Windowed[K], key []byte) // sets the times of a key
 }
 
 // WindowSpec describes the store of a windowed table. Fields may be changed afterwards.
@@ -50,7 +48,7 @@ func OpenWindowTable[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[V
 		return nil, fmt.Errorf("task %s: open store: retention of %d ms for windows of %d ms: a size is not negative, and they are kept as long"+
 			" at least", env.Task, cfg.Retention, cfg.Size)
 	}
-	t := &WindowTable[K, V]{inner: owned(keys)}
+	t := &WindowTable[K, V]{inner: owned(keys), span: windowSpan[K](cfg.Size)}
 	t.seenKeys, t.seen, t.viewKey = windowKeys[K]{keys, cfg.Size}, vals, isView(keys)
 	g := newSegments(KindWindow, cfg.Size, cfg.Retention, cfg.ByStart)
 	if err := t.openSegmented(env, windowKeys[K]{t.inner, cfg.Size}, vals, true, g); err != nil {
@@ -82,11 +80,12 @@ func (t *WindowTable[K, V]) FindWindow(k K, start int64) (Entry, error) {
 
 // Fetch iterates over the windows of a key that start in [from, to], by start.
 func (t *WindowTable[K, V]) Fetch(k K, from, to int64, reverse bool) (*Cursor[record.Windowed[K], V], error) {
-	b, err := t.inner.Append(empty, k)
+	b, err := t.inner.Append(t.pbuf[:0], k)
 	if err != nil {
 		return nil, t.fail("encode key", nil, err)
 	}
-	return t.inRange(timeRange{key: b, from: from, to: to}, reverse)
+	t.pbuf = b
+	return t.ofKey(record.Windowed[K]{Key: k}, t.span, timeRange{key: b, from: from, to: to}, reverse)
 }
 
 // FetchAll iterates over the windows of all keys that start in [from, to], in Kafka Streams' order: segment after segment of
@@ -110,47 +109,3 @@ func (t *WindowTable[K, V]) Advance(streamTime int64) { t.seg.clock.advance(stre
 // Hold says that rows which start at from or later are still to be seen by start, so that they are kept although they have
 // expired. It never goes back but with its unit. A store opened with ByStart drops nothing before it is told.
 func (t *WindowTable[K, V]) Hold(from int64) { t.seg.hold.advance(from) }
-
-// inRange iterates over the rows of a range, in the order of the engine.
-func (c *core[K, V]) inRange(r timeRange, reverse bool) (*Cursor[K, V], error) {
-	cur := &Cursor[K, V]{core: c}
-	if !c.seg.clip(&r) {
-		return cur, nil
-	}
-	if c.dec != nil {
-		cur.dec = c.dec.openRange(c.engine, r, reverse)
-	} else {
-		cur.enc = c.enc.openRange(c.engine, r, reverse)
-	}
-	return cur, nil
-}
-
-// byTime iterates over the rows of a range by the suffixes of their keys, then by the keys themselves.
-func (c *core[K, V]) byTime(from, to int64) (*Cursor[K, V], error) {
-	cur, err := c.inRange(timeRange{from: from, to: to, hidden: true}, false)
-	if err != nil {
-		return nil, err
-	}
-	defer cur.Close()
-	type found struct {
-		key []byte
-		row Row[K, V]
-	}
-	var all []found
-	for cur.Next() {
-		all = append(all, found{bytes.Clone(cur.bytes()), Row[K, V]{Key: cur.key, New: record.Some(cur.value), Time: cur.time}})
-	}
-	if cur.err != nil {
-		return nil, cur.err
-	}
-	n := c.seg.kind.SuffixLen()
-	slices.SortFunc(all, func(a, b found) int {
-		ka, kb := a.key[:len(a.key)-n], b.key[:len(b.key)-n]
-		return cmp.Or(bytes.Compare(a.key[len(ka):], b.key[len(kb):]), bytes.Compare(ka, kb))
-	})
-	out := &Cursor[K, V]{core: c, list: make([]Row[K, V], 0, len(all))}
-	for _, f := range all {
-		out.list = append(out.list, f.row)
-	}
-	return out, nil
-}

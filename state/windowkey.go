@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/stream/serde"
@@ -78,4 +79,19 @@ func splitSession(b []byte) (key []byte, start, end int64, err error) {
 		return nil, 0, 0, fmt.Errorf("%d bytes, too few for session end and start", len(b))
 	}
 	return b[:at:at], int64(binary.BigEndian.Uint64(b[at+8:])), int64(binary.BigEndian.Uint64(b[at:])), nil
+}
+
+// windowSpan returns a function that sets the times of a windowed key by a key of the store.
+func windowSpan[K any](size int64) func(k *record.Windowed[K], key []byte) {
+	return func(k *record.Windowed[K], key []byte) {
+		start := int64(binary.BigEndian.Uint64(key[len(key)-12:]))
+		k.Start, k.End = time.UnixMilli(start).UTC(), time.UnixMilli(record.WindowEnd(start, size)).UTC()
+	}
+}
+
+// sessionSpan is the same for sessions.
+func sessionSpan[K any](k *record.Windowed[K], key []byte) {
+	at := len(key) - 16
+	k.End = time.UnixMilli(int64(binary.BigEndian.Uint64(key[at:]))).UTC()
+	k.Start = time.UnixMilli(int64(binary.BigEndian.Uint64(key[at+8:]))).UTC()
 }

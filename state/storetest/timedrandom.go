@@ -150,6 +150,9 @@ func (m *timedMachine) update() {
 		k = rapid.SampledFrom(some).Draw(m.T, "removed")
 		was, had = m.now.rows[k]
 	}
+	if n, noted := m.now.notes[k]; noted && !had && !n.old.IsSome() {
+		note = true // a row that came and went between drains may leave nothing, its note included
+	}
 	visible := m.now.visible(k.time)
 	v := rapid.SampledFrom([]string{"", "x", "yy", strings.Repeat("v", 40)}).Draw(m.T, "value")
 	if remove {
