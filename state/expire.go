@@ -1,7 +1,5 @@
 package state
 
-import "slices"
-
 // engineKey returns the engine's key of a row. It is valid until the next call.
 func (c *cache[X]) engineKey(key []byte) []byte {
 	if c.seg == nil {
@@ -11,13 +9,29 @@ func (c *cache[X]) engineKey(key []byte) []byte {
 	return c.seg.ebuf
 }
 
-// sortDirty brings the dirty slots into the order of the engine.
+// sortDirty brings the dirty slots into the order of the engine, or nearly so where one key is the beginning of another: a batch
+// need not be in order.
 func (c *cache[X]) sortDirty() {
 	if c.seg == nil {
 		sortByKey(c.dirty, c.keyAt)
 		return
 	}
-	slices.SortFunc(c.dirty, func(a, b uint32) int { return c.seg.compare(c.keyAt(a), c.keyAt(b)) })
+	items := make([]item, len(c.dirty))
+	for n, i := range c.dirty {
+		items[n] = item{uint64(c.seg.segment(c.seg.timeOf(c.keyAt(i)))), i}
+	}
+	items = sortItems(items)
+	for n, it := range items {
+		c.dirty[n] = it.i
+	}
+	for n := 0; n < len(items); {
+		m := n + 1
+		for m < len(items) && items[m].key == items[n].key {
+			m++
+		}
+		sortByKey(c.dirty[n:m], c.keyAt)
+		n = m
+	}
 }
 
 // expire drops the segments that have expired, in the engine by the batch. Their rows write no tombstones: the retention of the
