@@ -57,18 +57,19 @@ func (c *cache[X]) evict() {
 
 // forget gives a slot up. It is clean, or its write is given up too.
 func (c *cache[X]) forget(i uint32) {
-	if c.seg != nil {
-		c.leaveRun(i, c.slot(i))
-	}
-	c.vacate(i)
-}
-
-// vacate is forget without regard to runs.
-func (c *cache[X]) vacate(i uint32) {
 	s := c.slot(i)
 	if s.meta&slotInEngine != 0 && s.meta&slotUnknown == 0 {
 		c.whole = notWhole
 	}
+	if c.seg != nil {
+		c.leaveRun(i, s)
+	}
+	c.vacate(i)
+}
+
+// vacate is forget for a row that nobody can see any more, or whose run goes too.
+func (c *cache[X]) vacate(i uint32) {
+	s := c.slot(i)
 	c.leave(i)
 	if s.klen == longKey {
 		c.mem.release(s.longKey())
