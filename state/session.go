@@ -99,3 +99,31 @@ func (t *SessionTable[K, V]) Advance(streamTime int64) { t.seg.clock.advance(str
 // Hold says that sessions which end at from or later are still to be seen by end, so that they are kept although they have
 // expired. It never goes back but with its unit. A store opened with ByEnd drops nothing before it is told.
 func (t *SessionTable[K, V]) Hold(from int64) { t.seg.hold.advance(from) }
+
+// Put sets a session of a key, with the time of the record in work.
+func (t *SessionTable[K, V]) Put(k K, start, end int64, v V) error {
+	e, err := t.FindSession(k, start, end)
+	if err != nil {
+		return err
+	}
+	return t.Set(e, v, *t.time)
+}
+
+// Remove deletes a session of a key.
+func (t *SessionTable[K, V]) Remove(k K, start, end int64) error {
+	e, err := t.FindSession(k, start, end)
+	if err != nil {
+		return err
+	}
+	return t.Delete(e, *t.time)
+}
+
+// Session returns the value of a session of a key.
+func (t *SessionTable[K, V]) Session(k K, start, end int64) (v V, ok bool, err error) {
+	e, err := t.FindSession(k, start, end)
+	if err != nil {
+		return v, false, err
+	}
+	v, _, ok, err = t.Value(e)
+	return v, ok, err
+}

@@ -109,3 +109,31 @@ func (t *WindowTable[K, V]) Advance(streamTime int64) { t.seg.clock.advance(stre
 // Hold says that rows which start at from or later are still to be seen by start, so that they are kept although they have
 // expired. It never goes back but with its unit. A store opened with ByStart drops nothing before it is told.
 func (t *WindowTable[K, V]) Hold(from int64) { t.seg.hold.advance(from) }
+
+// Put sets the window of a key that starts at a time, with the time of the record in work.
+func (t *WindowTable[K, V]) Put(k K, start int64, v V) error {
+	e, err := t.FindWindow(k, start)
+	if err != nil {
+		return err
+	}
+	return t.Set(e, v, *t.time)
+}
+
+// Remove deletes the window of a key that starts at a time.
+func (t *WindowTable[K, V]) Remove(k K, start int64) error {
+	e, err := t.FindWindow(k, start)
+	if err != nil {
+		return err
+	}
+	return t.Delete(e, *t.time)
+}
+
+// Window returns the value of the window of a key that starts at a time.
+func (t *WindowTable[K, V]) Window(k K, start int64) (v V, ok bool, err error) {
+	e, err := t.FindWindow(k, start)
+	if err != nil {
+		return v, false, err
+	}
+	v, _, ok, err = t.Value(e)
+	return v, ok, err
+}

@@ -22,7 +22,7 @@ type (
 	// TopicOption is for repartition topics and what may need one: [Named], [OnError], [WithKey], [WithValue], [Partitions],
 	// [Partitioner].
 	TopicOption interface{ topic(*settings) }
-	// StoreOption is for stores of processors: [InMemory], [NoChangelog].
+	// StoreOption is for stores of processors: [InMemory], [NoChangelog]; of windows and sessions also [Retention].
 	StoreOption interface{ store(*settings) }
 	// AggOption is for tables that are computed: [Named], [OnError], [As], [WithKey], [WithValue], [InMemory], [NoChangelog],
 	// [EmitDeduped], [EmitEvery]; of tables of windows also [EmitOnClose], [Retention].
@@ -166,9 +166,15 @@ type windowStored func(*settings)
 
 func (o windowStored) agg(s *settings) { s.materialized = true; o(s) }
 
+// kept is an option about how long the store of a table or a processor keeps what it has.
+type kept func(*settings)
+
+func (o kept) agg(s *settings)   { s.materialized = true; o(s) }
+func (o kept) store(s *settings) { o(s) }
+
 // Retention is how long a store keeps windows, from their starts on, sessions from their ends, in stream time. Without it that is
 // as long as a record may still come for them. A longer one keeps them for queries and joins.
-func Retention(d time.Duration) windowStored {
+func Retention(d time.Duration) kept {
 	return func(s *settings) { s.retention = Some(d) }
 }
 

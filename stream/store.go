@@ -47,6 +47,10 @@ func (r KVRef[K, V]) add(c *topology.Compiler, n *topology.Node) {
 		c.Fault("store %q, declared at %s, has a nil serde", d.name, d.set.site)
 		return
 	}
+	if d.set.retention.IsSome() {
+		c.Fault("store %q, declared at %s, has a Retention: only stores of windows and sessions have one", d.name, d.set.site)
+		return
+	}
 	spec := state.KeyValueSpec(d.name, d.key, d.value)
 	spec.InMemory, spec.Logged = d.set.inMemory, !d.set.noChangelog
 	c.Store(n, &topology.Store{Name: d.name, Spec: spec, Identity: d})
