@@ -22,10 +22,16 @@
 //	    and the value last emitted. A key that was not there at the last drain and is not there now is left out.
 //	S9  Empty is not null. A key or a value of zero bytes is a key or a value.
 //	S10 A store that is Replayed ([Versioned]) logs each write, in order, not each row. S4 holds for its rows.
+//	S11 Expiry. A row of a window, session or join store is visible while its time is later than stream time - retention; stream
+//	    time is that of the store's own rows, and is undone with them. What has expired is dropped by whole segments, with a
+//	    commit, from cache and engine; the changelog's retention drops it there. A store that is asked by time drops nothing that
+//	    is held.
+//	S12 Runs. Of a key the cache knows from which time on it has all rows: there the engine is asked for none. Forgetting a row
+//	    raises that time; a row that was set and deleted between two commits leaves nothing behind.
 //
 // # What it does not do
 //
 // It knows no topic and no clock: times are arguments. It does not decide when to commit. An entry that is read but not
-// written is forgotten under memory pressure; window, session, versioned and buffer stores are not built on single rows and
-// have caches of their own kind.
+// written is forgotten under memory pressure. Rows of windows, sessions and joins are entries too, which runs hold together by
+// key; versioned and buffer stores have caches of their own kind.
 package state
