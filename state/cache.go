@@ -48,7 +48,7 @@ type cache[X any] struct {
 	plain    bool   // X has no bytes beside the slot
 	pointers bool   // X holds pointers: what is given up must be cleared
 	scratch  []byte
-	ahead    expected // what was announced
+	ahead    foresight
 }
 
 // hooks connect the cache with the types of its store and with its engine.

@@ -257,7 +257,8 @@ func (c *core[K, V]) remove(i uint32, ts int64) {
 // Name returns the name of the store.
 func (c *core[K, V]) Name() string { return c.name }
 
-// Warm says that these encoded keys, at most WarmMost, will be looked up soon. It changes nothing but the time that takes.
+// Warm says that these encoded keys, at most WarmMost, will be looked up after those of the call before. It changes nothing but the
+// time that takes.
 func (c *core[K, V]) Warm(keys [][]byte) { c.cold.warm(keys) }
 
 // Mark is part of [record.Undoer].

@@ -8,11 +8,17 @@ import (
 // WarmMost is how many keys a call of Warm takes at most.
 const WarmMost = 16
 
-// expected is what [cache.warm] has found out about the keys that come next, in their order.
+// expected is what [cache.warm] has found out about keys that come soon, in their order.
 type expected struct {
 	hashes [WarmMost]uint64
 	slots  [WarmMost]uint32 // noSlot: the key was not cached
 	at, n  int
+}
+
+// foresight is what has been announced. Keys are announced one group ahead, so that their slots are there when their turn comes.
+type foresight struct {
+	groups [2]expected
+	now    int // the group whose turn it is; the other one comes next
 }
 
 const noSlot = ^uint32(0)
@@ -20,13 +26,14 @@ const noSlot = ^uint32(0)
 // lines are addresses that will be used soon.
 type lines [WarmMost]unsafe.Pointer
 
-// warm fetches the slots of keys that will be looked up soon, and the encoded values behind them. What a look-up costs in a
-// cache larger than the processor's own is a wait for memory, three times in a row: index, slot, value. Here the waits for
-// many keys pass at the same time, and the look-ups begin where this has ended. It is a hint: it changes nothing, and a key
-// that is not cached is left alone.
+// warm fetches the slots of keys that will be looked up after those that were announced before them, and the encoded values of
+// these, whose turn it is now. What a look-up costs in a cache larger than the processor's own is a wait for memory, three times
+// in a row: index, slot, value. Here the waits for many keys pass at the same time, and while others are worked on; and the
+// look-ups begin where this has ended. It is a hint: it changes nothing, and a key that is not cached is left alone.
 func (c *cache[X]) warm(keys [][]byte) {
 	var want lines
-	w, mask := &c.ahead, c.index.mask()
+	w, mask := &c.ahead.groups[c.ahead.now], c.index.mask()
+	c.ahead.now ^= 1
 	w.at, w.n = 0, min(len(keys), WarmMost)
 	for j, k := range keys[:w.n] {
 		h := maphash.Bytes(c.seed, k)
@@ -34,6 +41,9 @@ func (c *cache[X]) warm(keys [][]byte) {
 		want[j&(WarmMost-1)] = unsafe.Pointer(&c.index[uint32(h)&mask])
 	}
 	prefetch(&want, w.n)
+	if c.hooks.span != nil {
+		c.warmValues(&c.ahead.groups[c.ahead.now])
+	}
 	n := 0
 	for j := range w.n {
 		i, ok := c.probe(w.hashes[j&(WarmMost-1)])
@@ -46,16 +56,13 @@ func (c *cache[X]) warm(keys [][]byte) {
 		w.slots[j&(WarmMost-1)] = i
 	}
 	prefetch(&want, n)
-	if c.hooks.span != nil {
-		c.warmValues()
-	}
 }
 
 // warmValues fetches the values of the slots that warm has found.
-func (c *cache[X]) warmValues() {
+func (c *cache[X]) warmValues(w *expected) {
 	var want lines
 	n := 0
-	for _, i := range c.ahead.slots[:c.ahead.n] {
+	for _, i := range w.slots[:w.n] {
 		if i == noSlot {
 			continue
 		}
@@ -79,9 +86,12 @@ func (c *cache[X]) warmValues() {
 // foreseen returns the slot of a key that warm has announced, if its turn has come. A slot that has got another key since
 // then is not it.
 func (c *cache[X]) foreseen(key []byte) (uint32, bool) {
-	w := &c.ahead
+	w := &c.ahead.groups[c.ahead.now]
 	if w.at >= w.n {
-		return 0, false
+		c.ahead.now ^= 1
+		if w = &c.ahead.groups[c.ahead.now]; w.at >= w.n {
+			return 0, false
+		}
 	}
 	i := w.slots[w.at&(WarmMost-1)]
 	if i == noSlot {
@@ -103,7 +113,8 @@ const skipTo = 4
 
 // resume goes on behind an announced key that was looked up the long way: the first of its kind, or after some that were not
 // looked up at all.
-func (w *expected) resume(hash uint64) {
+func (f *foresight) resume(hash uint64) {
+	w := &f.groups[f.now]
 	for j := w.at; j < min(w.n, w.at+skipTo); j++ {
 		if w.hashes[j&(WarmMost-1)] == hash {
 			w.at = j + 1

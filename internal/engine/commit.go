@@ -191,7 +191,10 @@ func (t *Task) rowWaits() int64 {
 }
 
 func (t *Task) guardedRows() (err error) {
+	input := t.node.Input
+	t.node.Input = noInput(0)
 	defer func() {
+		t.node.Input = input
 		if p := recover(); p != nil {
 			err = t.panicked(p)
 		}
@@ -218,16 +221,13 @@ func (t *Task) guardedRows() (err error) {
 	return nil
 }
 
-// runRow sends the current row of an emission buffer on.
+// runRow sends the current row of an emission buffer on. The node's input is none.
 func (t *Task) runRow(d node.Drain) error {
 	n := t.node
 	t.unit.kind, t.unit.drain = unitRow, d
-	saved := n.Input
-	n.Input, n.At = noInput(0), d.Info()
+	n.At = d.Info()
 	t.sender.sent = 0
-	err := t.runTwice(d.Emit)
-	n.Input = saved
-	if err != nil {
+	if err := t.runTwice(d.Emit); err != nil {
 		return err
 	}
 	n.Units.Commit()

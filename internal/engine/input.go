@@ -113,6 +113,9 @@ func (p *input) close() {
 	n := copy(p.batches, p.batches[1:])
 	p.batches[n] = nil
 	p.batches, p.cur = p.batches[:n], nil
+	if p.ahead != nil {
+		p.ahead.clear()
+	}
 }
 
 // done passes the head: its unit has ended.

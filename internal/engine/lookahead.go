@@ -7,43 +7,49 @@ import (
 )
 
 // lookahead reads the records of a batch some at a time, so that the stores hear of their keys before they are looked up. Where
-// the store is larger than the processor's caches, that is most of what a record costs.
+// the store is larger than the processor's caches, that is most of what a record costs. While a group of records is worked on, the
+// one after it has been read and announced.
 type lookahead struct {
-	stores []node.Warmer
-	recs   [state.WarmMost]record.Raw
-	keys   [state.WarmMost][]byte // of recs; a field, since what a store is shown may escape
-	at, n  int
+	stores  []node.Warmer
+	recs    [2 * group]record.Raw
+	keys    [group][]byte // of those read last; a field, since what a store is shown may escape
+	at, end int           // records handed out and read, since the batch was opened
+	over    bool          // the cursor has come to its end, or to an error
 }
+
+const group = state.WarmMost
 
 // next is that of the cursor, whose end and error come after the records before them: both stay.
 func (l *lookahead) next(cur Cursor, r *record.Raw) (bool, error) {
-	if l.at == l.n {
-		if ok, err := l.read(cur); !ok {
-			return false, err
+	if l.at%group == 0 {
+		for !l.over && l.end-l.at <= group {
+			l.read(cur)
 		}
 	}
-	*r = l.recs[l.at]
+	if l.at == l.end {
+		return cur.Next(r)
+	}
+	*r = l.recs[l.at%len(l.recs)]
 	l.at++
 	return true, nil
 }
 
-func (l *lookahead) read(cur Cursor) (bool, error) {
-	l.clear()
-	for l.n < len(l.recs) {
-		ok, err := cur.Next(&l.recs[l.n])
-		if !ok && l.n == 0 {
-			return false, err
-		}
-		if !ok {
+// read reads a group.
+func (l *lookahead) read(cur Cursor) {
+	n := 0
+	for ; n < group; n++ {
+		r := &l.recs[(l.end+n)%len(l.recs)]
+		if ok, _ := cur.Next(r); !ok {
+			l.over = true
 			break
 		}
-		l.keys[l.n] = l.recs[l.n].Key
-		l.n++
+		l.keys[n] = r.Key
 	}
+	l.end += n
 	for _, s := range l.stores {
-		s.Warm(l.keys[:l.n])
+		s.Warm(l.keys[:n])
 	}
-	return true, nil
 }
 
-func (l *lookahead) clear() { l.at, l.n = 0, 0 }
+// clear is called when the batch ends.
+func (l *lookahead) clear() { l.at, l.end, l.over = 0, 0, false }

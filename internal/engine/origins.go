@@ -15,6 +15,7 @@ import (
 // when the task has begun anew. It is known by what it writes first.
 type origins struct {
 	list []origin
+	room int // how many the list before this one had: it will need as many
 }
 
 // origin is a run of units: unit i has offset+i and wrote the record start+i; the last one may have written more. What is derived
@@ -58,6 +59,9 @@ func (o *origins) note(t *Task, start int, derived uint64) {
 			r.units++
 			return
 		}
+	}
+	if o.list == nil {
+		o.list = make([]origin, 0, o.room)
 	}
 	o.list = append(o.list, origin{t, in.TopicPartition, start, in.Offset, 1, derived})
 }

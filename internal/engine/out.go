@@ -208,7 +208,7 @@ func (o *Out) flush(p *outPart) error {
 		return nil
 	}
 	from := Sent{origins: p.origins.list}
-	p.origins = origins{}
+	p.origins = origins{room: len(p.origins.list)}
 	for i, b := range p.full {
 		n := b.Count()
 		if err := o.seal(p, b, from); err != nil {
