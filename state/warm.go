@@ -70,8 +70,11 @@ func (c *cache[X]) warmValues(w *expected) {
 		if s.meta&slotPresent == 0 {
 			continue
 		}
-		b := c.mem.bytes(c.hooks.span(s.val))
-		for at := 0; at < min(len(b), touchMost); at += cacheLine {
+		v := c.hooks.span(s.val)
+		b := c.mem.bytes(v)
+		// Of each line the first byte that belongs to the value: lines begin at multiples of their length, and so do chunks of the arena.
+		in := int(v.off%(cacheLine/unit)) * unit
+		for at := 0; at < min(len(b), touchMost); at, in = at+cacheLine-in, 0 {
 			if n == len(want) {
 				prefetch(&want, n)
 				n = 0
