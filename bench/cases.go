@@ -20,6 +20,7 @@ var cases = []benchCase{
 		name: "pass", records: 5_000_000, input: inputTopic, output: true,
 		candidates: []candidate{
 			{limitName, limitPass}, {oursName, oursPass}, {"franz-go", franzPass}, {"kafka-go", segmentioPass},
+			{scrapedName, scrapedPass},
 		},
 		check: checkPass,
 	},

@@ -52,9 +52,10 @@ type candidate struct {
 }
 
 const (
-	limitName = "limit"
-	oursName  = "ours"
-	layerName = "fetcher" // ours without an engine; only where -only names it
+	limitName   = "limit"
+	oursName    = "ours"
+	layerName   = "fetcher" // ours without an engine; only where -only names it
+	scrapedName = "scraped" // ours with its metrics served and read every second; only where -only names it
 )
 
 // benchCase is a row of the report.

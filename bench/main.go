@@ -196,7 +196,7 @@ func (r *runner) row(ctx context.Context, c *benchCase, codec string) (*row, err
 
 func (r *runner) wants(candidate string) bool {
 	if len(r.only) == 0 {
-		return candidate != layerName
+		return candidate != layerName && candidate != scrapedName
 	}
 	return slices.Contains(r.only, candidate)
 }

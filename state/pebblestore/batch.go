@@ -21,11 +21,15 @@ type batch struct {
 // maxBatch keeps a batch well below the 4 GiB at which Pebble panics.
 const maxBatch = 2 << 30
 
+// maxFirst bounds the room that a batch begins with: as much as the one before it had, since commits of a task are alike. A batch that
+// grows from nothing is copied more often than what is put into it.
+const maxFirst = 4 * mib
+
 // Batch implements [state.Space].
 func (h *handle) Batch() state.Batch {
 	b := &batch{handle: h}
 	if h.engine.gate.enter() == nil {
-		b.b = h.engine.db.NewBatch()
+		b.b = h.engine.db.NewBatch(pebble.WithInitialSizeBytes(int(h.lastBatch.Load())))
 		h.engine.gate.leave()
 	}
 	return b
@@ -152,6 +156,7 @@ func (b *batch) Commit() error {
 	}
 	pb, h := b.b, b.handle
 	b.b = nil
+	h.lastBatch.Store(int64(min(pb.Len(), maxFirst)))
 	if err := h.check("", "commit"); err != nil {
 		_ = pb.Close()
 		return err

@@ -18,8 +18,9 @@ type space struct {
 	engine *Engine
 	id     record.TaskID
 
-	mu   sync.Mutex
-	made map[string]*madeStore
+	mu        sync.Mutex
+	made      map[string]*madeStore
+	lastBatch atomic.Int64 // bytes of the batch committed last
 }
 
 // madeStore is a store that Store has made or found. It stays known over a wipe, so that who holds it can write again, but
