@@ -42,7 +42,7 @@ func Aggregate[K, V, A any](t *Task, at *Info, step Step[K, V, A], store *state.
 		if err != nil {
 			return t.userError(at, err)
 		}
-		return out.put(e, r.Key, now, ts, ts, r.Headers)
+		return out.put(e, r.Key, now, ts, out.deletedAt(ts, r.Time), r.Headers)
 	}
 }
 
@@ -152,6 +152,6 @@ func AggregateTable[K, V, A any](t *Task, at *Info, add, sub Step[K, V, A], stor
 				return t.userError(at, err)
 			}
 		}
-		return out.put(e, r.Key, now, time, time, r.Headers)
+		return out.put(e, r.Key, now, time, out.deletedAt(time, r.Time), r.Headers)
 	}
 }
