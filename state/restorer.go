@@ -19,6 +19,10 @@ const DefaultRestoreRoom = 64 << 20
 type Restorer struct {
 	store EngineStore
 	from  func(dst []byte, r record.Raw) (key, value []byte, err error)
+	// Of records of the topic that the store's table is read from.
+	fromSource func(dst []byte, r record.Raw) (key, value []byte, ok bool)
+	source     bool
+
 	room  int64
 	at    StoredOffset // after the records added so far
 	done  StoredOffset // after those that are in the engine
@@ -60,7 +64,7 @@ func NewRestorer(store EngineStore, spec *Spec, from StoredOffset, room int64) *
 		room = DefaultRestoreRoom
 	}
 	r := &Restorer{
-		store: store, from: spec.FromChangelog, room: room, at: from, done: from,
+		store: store, from: spec.FromChangelog, fromSource: spec.FromSource, room: room, at: from, done: from,
 		seed: maphash.MakeSeed(), index: make(index, minIndex),
 	}
 	if spec.segments != nil {
@@ -81,7 +85,7 @@ func (r *Restorer) Done() StoredOffset { return r.done }
 // Add takes the next record of the changelog, a view. brokerTime is the largest broker timestamp known of its batch. When there
 // is no room for it, what came before goes to the engine first.
 func (r *Restorer) Add(rec record.Raw, brokerTime int64) error {
-	if rec.Key == nil {
+	if rec.Key == nil && !r.source {
 		return r.fail(rec.Offset, fmt.Errorf("record without a key"))
 	}
 	if rec.Offset < r.at.Changelog {
@@ -94,9 +98,13 @@ func (r *Restorer) Add(rec record.Raw, brokerTime int64) error {
 		r.added(rec, brokerTime)
 		return nil
 	}
-	key, value, err := r.from(r.buf[:0], rec)
+	key, value, ok, err := r.row(rec)
 	if err != nil {
 		return r.fail(rec.Offset, err)
+	}
+	if !ok {
+		r.added(rec, brokerTime)
+		return nil
 	}
 	if n := len(key) + len(value); n > cap(r.buf) && n <= loadRoom {
 		r.buf = make([]byte, 0, 2*n)
@@ -113,6 +121,19 @@ func (r *Restorer) Add(rec record.Raw, brokerTime int64) error {
 	r.added(rec, brokerTime)
 	return nil
 }
+
+// row is what the engine keeps of a record; ok is false for one of a source topic that its table passes over.
+func (r *Restorer) row(rec record.Raw) (key, value []byte, ok bool, err error) {
+	if r.source {
+		key, value, ok = r.fromSource(r.buf[:0], rec)
+		return key, value, ok, nil
+	}
+	key, value, err = r.from(r.buf[:0], rec)
+	return key, value, true, err
+}
+
+// FromSource says that the records are those of the topic that the store's table is read from. It is called before the first Add.
+func (r *Restorer) FromSource() { r.source = true }
 
 // added counts a record that was taken.
 func (r *Restorer) added(rec record.Raw, brokerTime int64) {

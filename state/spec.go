@@ -29,6 +29,10 @@ type Spec struct {
 	// dst, whose room may be used.
 	FromChangelog func(dst []byte, r record.Raw) (key, value []byte, err error)
 
+	// FromSource is FromChangelog for a store that is restored from the topic that its table is read from. ok is false for a
+	// record that the table passes over. nil: it cannot be.
+	FromSource func(dst []byte, r record.Raw) (key, value []byte, ok bool)
+
 	// StoreKey returns a row's key, as the changelog has it, by its key in the engine; ok is false for what the store keeps for
 	// itself. nil: the keys are the same.
 	StoreKey func(engineKey []byte) (key []byte, ok bool)
@@ -103,7 +107,26 @@ func TableSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V]) 
 	return Spec{
 		Name: name, Kind: KindKeyValue, Logged: true, TopicConfig: maps.Clone(compacted), Timestamped: true,
 		Open:          func(env *Env) (Store, error) { return OpenTable(env, keys, vals) },
-		FromChangelog: timestampedFromChangelog, View: newView(name, keys, vals, true),
+		FromChangelog: timestampedFromChangelog, FromSource: fromSource(keys, vals), View: newView(name, keys, vals, true),
+	}
+}
+
+// fromSource passes over what a table drops, and what it could not decode: that was dead-lettered.
+func fromSource[K, V any](keys serde.Serde[K], vals serde.Serde[V]) func([]byte, record.Raw) (key, value []byte, ok bool) {
+	return func(dst []byte, r record.Raw) (key, value []byte, ok bool) {
+		if r.Key == nil || r.Time < 0 {
+			return nil, nil, false
+		}
+		if _, err := keys.Decode(r.Key); err != nil {
+			return nil, nil, false
+		}
+		if r.Value != nil {
+			if _, err := vals.Decode(r.Value); err != nil {
+				return nil, nil, false
+			}
+		}
+		key, value, _ = timestampedFromChangelog(dst, r)
+		return key, value, true
 	}
 }
 

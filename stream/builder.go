@@ -25,7 +25,9 @@ type Optimization = topology.Optimization
 
 // The optimizations.
 const (
-	// ReuseSourceTopics restores a table that is read from a topic from that topic, in place of a changelog of its own.
+	// ReuseSourceTopics restores a table that is read from a topic from that topic, in place of a changelog of its own. A record
+	// that the table took and that failed further on, and was undone, is part of a state restored so. A table with extracted
+	// timestamps, or with serdes of its own for the store, keeps its changelog.
 	ReuseSourceTopics = topology.ReuseSourceTopics
 	// MergeRepartitions makes one repartition topic of those behind one step that changes keys.
 	MergeRepartitions = topology.MergeRepartitions

@@ -34,6 +34,9 @@ func TableFrom[K, V any](b *Builder, topic string, k serde.Serde[K], v serde.Ser
 	spec := &topology.SourceSpec{Topics: []string{topic}, Table: true}
 	src := &sourceNode[K, V]{spec: spec, key: k, value: v}
 	src.check(b, &t.set)
+	if src.extract == nil && !src.wall && t.set.key.of == nil && t.set.value.of == nil {
+		t.reads = topic
+	}
 	t.op = b.graph.Add(&topology.Op{Site: set.site, Source: spec, Name: t.name, Write: func(c *topology.Compiler) *topology.Node {
 		source := src.add(c, sourceName, &t.set)
 		n := topology.NewProcessor(t.name, func(in *topology.Instance, self *topology.Node) error {

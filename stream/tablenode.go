@@ -22,6 +22,7 @@ type table[K, V any] struct {
 	stored  bool   // it has one
 	lazy    bool   // it gets one when a step needs it
 	sendOld bool   // a step needs old values
+	reads   string // topic that holds its rows as they are, "" for none
 
 	// Of tables of windows:
 	windows    bool       // their store is one of windows
@@ -137,7 +138,11 @@ func (t *table[K, V]) addStore(c *topology.Compiler, n *topology.Node, k serde.S
 		spec = state.TableSpec(t.store, k, v)
 	}
 	spec.InMemory, spec.Logged, spec.Buffered = t.set.inMemory, !t.set.noChangelog, t.set.emit == EmitDeduped
-	c.Store(n, &topology.Store{Name: t.store, Spec: spec, Identity: t})
+	reads := ""
+	if spec.FromSource != nil {
+		reads = t.reads
+	}
+	c.Store(n, &topology.Store{Name: t.store, Spec: spec, Identity: t, Reads: reads})
 }
 
 // refuseWindowOptions finds options that only tables of windows have.

@@ -7,7 +7,8 @@ import "slices"
 type Optimization uint8
 
 const (
-	// ReuseSourceTopics restores a table that is read from a topic from that topic, in place of a changelog of its own.
+	// ReuseSourceTopics restores a table that is read from a topic from that topic, in place of a changelog of its own. A record
+	// that the table took and that failed further on, and was undone, is part of a state restored so.
 	ReuseSourceTopics Optimization = 1 << iota
 	// MergeRepartitions makes one repartition topic of those that stand behind one step that changes keys, as long as no step
 	// in between changes values. It stands right behind that step.

@@ -55,6 +55,11 @@ type Store struct {
 	Spec state.Spec
 	// Changelog is the real name of the topic that the store is restored from, empty if it is not logged.
 	Changelog string
+	// Source says that Changelog is a topic that the sub-topology reads, and that nothing is written to it for the store: the
+	// store holds what has been read, up to the input's position.
+	Source bool
+	// Reads is the topic that the store's table is read from, if it may stand for a changelog (ReuseSourceTopics).
+	Reads string
 	// Identity tells whether two stores of one name are the same: what made them.
 	Identity any
 	Site     string
@@ -150,7 +155,11 @@ func (c *Compiler) topology() *Topology {
 	}
 	for _, s := range c.stores {
 		s.Sub = s.nodes[0].Sub
-		if s.Spec.Logged {
+		switch {
+		case !s.Spec.Logged:
+		case s.Reads != "" && c.Optimizes(ReuseSourceTopics):
+			s.Changelog, s.Source = s.Reads, true
+		default:
 			s.Changelog = c.decorate(s.Name + changelogSuffix)
 		}
 		t.Subs[s.Sub].Stores = append(t.Subs[s.Sub].Stores, s)

@@ -97,5 +97,5 @@ func (s *Workshop) open(p *Program, st *topology.Store, space state.Space) (Task
 	if err != nil {
 		return TaskStore{}, err
 	}
-	return TaskStore{Store: store, Space: space, Engine: es, Spec: st.Spec, Changelog: st.Changelog, Next: o.Changelog}, nil
+	return TaskStore{Store: store, Space: space, Engine: es, Spec: st.Spec, Changelog: st.Changelog, Source: st.Source, Next: o.Changelog}, nil
 }

@@ -22,6 +22,7 @@ type TaskStore struct {
 	Space     state.Space
 	Spec      state.Spec
 	Changelog string // topic; "": none
+	Source    bool   // Changelog is an input of the task: nothing is written to it
 	Next      int64  // offset of the changelog that the engine's state ends before
 }
 
@@ -114,7 +115,7 @@ func (c *changelog) drop() {
 func (t *Task) openStores() error {
 	t.commit.logs = make([]*changelog, len(t.prog.Stores))
 	for i, s := range t.prog.Stores {
-		if s.Changelog == "" {
+		if s.Changelog == "" || s.Source {
 			continue
 		}
 		d, err := t.cfg.Out.Dest(s.Changelog)
@@ -287,8 +288,11 @@ func (t *Task) apply(now int64) error {
 	position := t.encodePosition()
 	for i, s := range t.prog.Stores {
 		o := state.StoredOffset{BrokerTime: now, Position: position}
-		if c.logs[i] != nil {
+		switch {
+		case c.logs[i] != nil:
 			o.Changelog = c.logs[i].next
+		case s.Source:
+			o.Changelog = t.input(record.TopicPartition{Topic: s.Changelog, Partition: t.ID.Partition}).frozen.position
 		}
 		if err := c.batch(s.Space).SetOffset(s.Store.Name(), o); err != nil {
 			return fmt.Errorf("task %s: store %s: %w", t.ID, s.Store.Name(), err)

@@ -12,8 +12,9 @@ func newRestores(a *App) *restore.Manager {
 }
 
 // restore brings the stores of a task up to the ends of their changelogs. It returns the offsets that these have, in the
-// order of the stores; a store without a changelog keeps what it had.
-func (a *App) restore(ctx context.Context, id record.TaskID, stores []TaskStore) ([]int64, error) {
+// order of the stores; a store without a changelog keeps what it had. start is where the task begins to read its inputs.
+func (a *App) restore(ctx context.Context, id record.TaskID, stores []TaskStore, start map[record.TopicPartition]int64) (
+	[]int64, error) {
 	ends := make([]int64, len(stores))
 	var logged []restore.Store
 	var at []int // index among stores
@@ -28,9 +29,9 @@ func (a *App) restore(ctx context.Context, id record.TaskID, stores []TaskStore)
 			return nil, err
 		}
 		at = append(at, i)
+		log := record.TopicPartition{Topic: s.Changelog, Partition: id.Partition}
 		logged = append(logged, restore.Store{Name: s.Store.Name(), Spec: &s.Spec, Space: s.Space, Engine: s.Engine,
-			Changelog:       record.TopicPartition{Topic: s.Changelog, Partition: id.Partition},
-			DeleteRetention: limits.DeleteRetention})
+			Changelog: log, DeleteRetention: limits.DeleteRetention, Source: s.Source, To: start[log]})
 	}
 	if len(logged) == 0 {
 		return ends, nil

@@ -261,7 +261,7 @@ func (t *taskTable) make(ctx context.Context, p *placed, offsets map[record.Topi
 	r.w.Step(a.nowMs(), AddTask{task})
 	a.spawn(func() {
 		defer close(p.idle)
-		ends, err := a.restore(ctx, p.id, prog.Stores)
+		ends, err := a.restore(ctx, p.id, prog.Stores, p.start)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:

@@ -17,6 +17,8 @@ type journey struct {
 	stored    state.StoredOffset
 	ok        bool  // there is a stored offset
 	retention int64 // delete.retention.ms
+	limited   bool  // the state goes no further than limit: what follows is read as an input
+	limit     int64
 
 	phase    phase
 	start    int64 // of the log
@@ -98,6 +100,10 @@ func (j *journey) bounds(now int64, ev bounded) (action, error) {
 	if ev.end < ev.start { // answered at different times
 		ev.start = ev.end
 	}
+	high := ev.end
+	if j.limited {
+		ev.end = max(ev.start, min(ev.end, j.limit))
+	}
 	if j.phase == reading {
 		return j.shrunk(now, ev)
 	}
@@ -107,6 +113,10 @@ func (j *journey) bounds(now int64, ev bounded) (action, error) {
 	case !j.ok:
 		j.complete = j.asOf
 		return j.depart(j.start), nil
+	case j.limited && at > j.end && at <= high:
+		// Committed with the state, but not in the group: the task reads it again, which changes nothing.
+		j.phase = over
+		return leave, nil
 	case at < 0:
 		return j.wipe("its changelog no longer has what was to be read next")
 	case at > j.end:

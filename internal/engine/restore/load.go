@@ -108,7 +108,11 @@ func (l *load) begin() {
 
 func (l *load) newRestorer() *state.Restorer {
 	from := state.StoredOffset{Changelog: l.journey.position, BrokerTime: l.complete, Position: l.stored.Position}
-	return state.NewRestorer(l.Engine, l.Spec, from, l.m.room())
+	r := state.NewRestorer(l.Engine, l.Spec, from, l.m.room())
+	if l.Source {
+		r.FromSource()
+	}
+	return r
 }
 
 // stop reads no more. Nothing is delivered after it.

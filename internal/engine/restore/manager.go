@@ -38,6 +38,10 @@ type Store struct {
 	Changelog record.TopicPartition
 	// DeleteRetention is delete.retention.ms of the changelog; 0: Kafka's default, a day.
 	DeleteRetention int64
+	// Source says that Changelog is the topic that the store's table is read from: the state ends at To, where the task begins to
+	// read.
+	Source bool
+	To     int64
 }
 
 // Error says which store could not be restored, and where in its changelog.
@@ -145,6 +149,7 @@ func (m *Manager) restore(ctx context.Context, task record.TaskID, s *Store) (st
 	if l.stored, l.ok, err = s.Space.Offset(s.Name); err != nil {
 		return state.StoredOffset{}, wrap(err)
 	}
+	l.limited, l.limit = s.Source, s.To
 	l.retention = cmp.Or(s.DeleteRetention, defaultRetention)
 	l.position.Store(l.stored.Changelog)
 	if err := m.enter(l); err != nil {
