@@ -30,6 +30,7 @@ type buffer struct {
 	units  *record.Units
 	time   *int64 // of the record in work
 	layout bufferLayout
+	limit  limit
 
 	seed  maphash.Seed
 	index index
@@ -87,7 +88,7 @@ func (b *buffer) open(env *Env, l bufferLayout) error {
 	if env.Engine == nil || env.Units == nil {
 		return fmt.Errorf("task %s: open store: engine and units must be given", env.Task)
 	}
-	*b = buffer{name: env.Engine.Name(), task: env.Task, engine: env.Engine, units: env.Units, time: env.Time, layout: l,
+	*b = buffer{name: env.Engine.Name(), task: env.Task, engine: env.Engine, units: env.Units, time: env.Time, layout: l, limit: limit(env.RecordBytes),
 		seed: maphash.MakeSeed(), index: make(index, minIndex), acct: account{b: env.Budget}}
 	if b.time == nil {
 		b.time = new(int64)
@@ -153,6 +154,9 @@ func (l *bufferLayout) size(key, val []byte) uint32 {
 	}
 	return uint32(len(key) + len(val) - 20 - 8*headerCount(val))
 }
+
+// fits refuses a row that its changelog would not take.
+func (b *buffer) fits(key, val []byte) error { return b.limit.check(b.task, b.name, key, len(val)) }
 
 // put sets the row of a key. One that is there keeps its place.
 func (b *buffer) put(key []byte, time int64, val []byte) {

@@ -78,6 +78,9 @@ func (s *ChangeBuffer[K, V]) Put(k K, time int64, now, old record.Opt[V], in *Re
 		}
 	}
 	s.vbuf = v.Append(s.vbuf[:0])
+	if err = s.fits(s.kbuf, s.vbuf); err != nil {
+		return err
+	}
 	s.put(s.kbuf, v.Time, s.vbuf)
 	s.trim()
 	return nil

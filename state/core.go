@@ -36,6 +36,7 @@ type core[K, V any] struct {
 	stamp bool      // engine values begin with their time
 	view  bool      // the values' serde was serde.BytesView
 	time  *int64
+	limit limit
 
 	kbuf, vbuf []byte
 	pbuf       []byte // a key without its times
@@ -62,7 +63,7 @@ func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], st
 		return fmt.Errorf("task %s: open store: key serde, value serde, engine and units must be given", env.Task)
 	}
 	*c = core[K, V]{
-		name: env.Engine.Name(), task: env.Task, engine: env.Engine, time: env.Time,
+		name: env.Engine.Name(), task: env.Task, engine: env.Engine, time: env.Time, limit: limit(env.RecordBytes),
 		keys: owned(keys), vals: owned(vals), given: vals, stamp: stamp, view: isView(vals),
 		kbuf: make([]byte, 0, 64), vbuf: make([]byte, 0, 64), pbuf: make([]byte, 0, 64),
 	}
@@ -209,8 +210,16 @@ func (c *core[K, V]) set(i uint32, v V, ts int64) error {
 		return nil
 	}
 	if c.dec != nil {
+		size := -1
 		if c.check {
-			if _, err := c.tryEncode(v); err != nil {
+			b, err := c.tryEncode(v)
+			if err != nil {
+				return err
+			}
+			size = len(b)
+		}
+		if c.limit != 0 {
+			if err := c.checkDecoded(i, &v, size); err != nil {
 				return err
 			}
 		}
@@ -223,6 +232,11 @@ func (c *core[K, V]) set(i uint32, v V, ts int64) error {
 	b, err := c.tryEncode(v)
 	if err != nil {
 		return err
+	}
+	if c.limit != 0 {
+		if err := c.limit.check(c.task, c.name, c.enc.keyOf(c.enc.slot(i)), len(b)); err != nil {
+			return err
+		}
 	}
 	c.enc.write(i, c.enc.mem.put(b), true, ts)
 	c.enc.acct.setTotal(c.enc.footprint())

@@ -91,6 +91,9 @@ func (s *GraceBuffer[K, V]) Put(k K, v V, in *RecordContext) (err error) {
 		row.New = notNil(s.nbuf)
 	}
 	s.vbuf = row.Append(s.vbuf[:0])
+	if err = s.fits(s.kbuf, s.vbuf); err != nil {
+		return err
+	}
 	s.put(s.kbuf, in.Time, s.vbuf)
 	s.seq = (s.seq + 1) & 0x7fffffff
 	if cap(s.vbuf) > loadRoom {

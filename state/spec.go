@@ -58,6 +58,9 @@ type Env struct {
 	Engine EngineStore
 	Budget *Budget // of the app; nil: no limits
 	Time   *int64  // the time of the record in work: what a plain store logs its writes with; nil: 0
+	// RecordBytes is what key and value of a changelog record may have together: a write that would make a larger one fails.
+	// 0: no limit.
+	RecordBytes int
 }
 
 // Changelog takes what a commit writes to a changelog topic. A nil value is a tombstone. Bytes are copied.

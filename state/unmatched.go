@@ -161,6 +161,9 @@ func putUnmatched[K, L, R, V any](s *UnmatchedStore[K, L, R], k K, time int64, s
 		return s.codec("encode value", s.kbuf[unmatchedHead:], err)
 	}
 	binary.BigEndian.PutUint32(list[at:], uint32(len(list)-at-4))
+	if err = s.fits(s.kbuf, list); err != nil {
+		return err
+	}
 	s.put(s.kbuf, time, list)
 	s.least.lower(time)
 	if s.vbuf = list; cap(list) > loadRoom {

@@ -26,12 +26,13 @@ type versions struct {
 	log      putLog
 
 	row, buf, held []byte
+	limit          limit
 	replays        bool // no batch: segments stay in the engine until the next store
 }
 
 func (s *versions) open(env *Env, cfg VersionedConfig) {
 	*s = versions{name: env.Engine.Name(), task: env.Task, engine: env.Engine, units: env.Units,
-		history: cfg.History, segment: cfg.segment(), held: make([]byte, 0, 64)}
+		limit: limit(env.RecordBytes), history: cfg.History, segment: cfg.segment(), held: make([]byte, 0, 64)}
 	s.rows = newCache(env.Units, env.Budget, hooks[span]{
 		load:   s.engine.Get,
 		decode: func(b []byte) (span, int64, error) { return s.rows.mem.put(b), 0, nil },

@@ -14,6 +14,9 @@ func (s *versions) put(key, value []byte, ts int64) (to int64, written bool, err
 	if err != nil || late {
 		return 0, false, err
 	}
+	if err := s.limit.check(s.task, s.name, key, len(value)); err != nil {
+		return 0, false, err
+	}
 	s.log.add(s, key, value, ts)
 	s.time = max(s.time, ts)
 	to, done, err := s.putLatest(key, value, ts)

@@ -63,7 +63,7 @@ func (s *Workshop) Assemble(id record.TaskID, out *Out, now int64) (p *Program, 
 			spaces[engine] = space
 			closers = append(closers, space.Close)
 		}
-		ts, err := s.open(p, st, space)
+		ts, err := s.open(p, st, space, out)
 		if err != nil {
 			return nil, fmt.Errorf("store %s: %w", st.Name, err)
 		}
@@ -84,7 +84,7 @@ func (s *Workshop) Assemble(id record.TaskID, out *Out, now int64) (p *Program, 
 	return p, nil
 }
 
-func (s *Workshop) open(p *Program, st *topology.Store, space state.Space) (TaskStore, error) {
+func (s *Workshop) open(p *Program, st *topology.Store, space state.Space, out *Out) (TaskStore, error) {
 	es, err := space.Store(st.Name, st.Spec.Kind)
 	if err != nil {
 		return TaskStore{}, err
@@ -93,7 +93,13 @@ func (s *Workshop) open(p *Program, st *topology.Store, space state.Space) (Task
 	if err != nil {
 		return TaskStore{}, err
 	}
-	store, err := st.Spec.Open(&state.Env{Task: p.Node.ID, Units: &p.Node.Units, Engine: es, Budget: s.Budget, Time: p.Time})
+	env := &state.Env{Task: p.Node.ID, Units: &p.Node.Units, Engine: es, Budget: s.Budget, Time: p.Time}
+	if st.Changelog != "" {
+		if env.RecordBytes, err = out.rowBytes(st.Changelog); err != nil {
+			return TaskStore{}, fmt.Errorf("changelog: %w", err)
+		}
+	}
+	store, err := st.Spec.Open(env)
 	if err != nil {
 		return TaskStore{}, err
 	}

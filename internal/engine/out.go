@@ -166,6 +166,21 @@ func (d *dest) check(time int64, key, value []byte, h record.Headers) error {
 	return nil
 }
 
+// rowBytes is what key and value of a store's row may have together, so that its changelog takes it; 0: not limited. A changelog
+// record has few headers or none.
+func (o *Out) rowBytes(changelog string) (int, error) {
+	d, err := o.Dest(changelog)
+	if err != nil {
+		return 0, err
+	}
+	limit := o.dests[d].info.MaxRecordBytes
+	if limit <= 0 {
+		return 0, nil
+	}
+	const headers = 32
+	return max(limit-batchOverhead-recordOverhead-headers, 1), nil
+}
+
 // flushRipe hands over the partitions that have a full batch. It is called between units only.
 func (o *Out) flushRipe() error {
 	for _, p := range o.ripe {

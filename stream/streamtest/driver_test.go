@@ -138,3 +138,33 @@ func TestDriverRepartitionAndNulls(t *testing.T) {
 		t.Errorf("after a restart: %v", err)
 	}
 }
+
+// A record that would make a row larger than the changelog takes fails by itself: the row is as before it.
+func TestARowThatIsTooLargeFailsItsRecord(t *testing.T) {
+	b := stream.NewBuilder()
+	in := stream.From(b, "in", serde.String, serde.String)
+	in.To("copy")
+	in.GroupByKey().Reduce(func(sum, v string) string { return sum + v }, stream.As("sum")).ToStream().To("out")
+	d := streamtest.New(t, b, streamtest.MaxRecordBytes(300))
+	input := streamtest.Input(d, "in", serde.String, serde.String)
+	for _, v := range []string{"x", "y", "z"} {
+		n := 100
+		if v == "z" {
+			n = 50
+		}
+		if err := input.Pipe("k", strings.Repeat(v, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short := strings.NewReplacer(strings.Repeat("x", 100), "X", strings.Repeat("y", 100), "Y", strings.Repeat("z", 50), "Z")
+	if got := short.Replace(read(d, "out") + " | " + read(d, "copy")); got != "k=X k=XZ | k=X k=Z" {
+		t.Errorf("out and copy: %s", got)
+	}
+	letters := d.Drain(streamtest.DeadLetterTopic)
+	if len(letters) != 1 {
+		t.Fatalf("%d dead letters", len(letters))
+	}
+	if stage, _ := letters[0].Headers.Get(dlq.HeaderStage); string(stage) != "state" {
+		t.Errorf("stage %s", stage)
+	}
+}
