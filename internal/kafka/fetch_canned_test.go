@@ -19,6 +19,7 @@ import (
 type cannedBroker struct {
 	fetchVersion int16
 	whole        bool // a batch larger than the limit comes whole, as the first of an answer
+	latency      time.Duration
 
 	mu    sync.Mutex
 	logs  map[record.TopicPartition][]cannedBatch
@@ -69,6 +70,7 @@ func (c *cannedBroker) exchangeRaw(ctx context.Context, _ int32, _, version int1
 	if err := q.ReadFrom(slices.Concat(body...)); err != nil {
 		return nil, err
 	}
+	time.Sleep(c.latency)
 	wait := time.NewTimer(time.Duration(q.MaxWaitMillis) * time.Millisecond)
 	defer wait.Stop()
 	for timeout := false; ; {
