@@ -10,6 +10,7 @@ import (
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/state"
 	"github.com/oxbow-streams/oxbow/stream/serde"
 )
 
@@ -336,6 +337,49 @@ func TestRunTwiceFindsWhatEscapes(t *testing.T) {
 	if _, err := x.Run(1000, 100); err == nil || !strings.Contains(err.Error(), "run again differs") {
 		t.Fatalf("a counter outside of units was not noticed: %v", err)
 	}
+}
+
+// leaky is a store that keeps what an undone unit has done to it.
+type leaky struct {
+	state.Store
+	n uint64
+}
+
+func (s *leaky) Name() string            { return "leaky" }
+func (s *leaky) Digest() (uint64, error) { return s.n, nil }
+
+func TestRunTwiceFindsStateThatStays(t *testing.T) {
+	var c *node.Clock
+	prepare = func(n *node.Task) { c = n.NewClock("tick") }
+	defer func() { prepare = nil }()
+	s := &leaky{}
+	x := newTestTask(t, TaskConfig{Twice: true}, func(_ *node.Task, _, v string) (string, error) {
+		switch v {
+		case "store":
+			s.n++
+		case "clock":
+			c.Restore(c.Now() + 1) // not Advance
+		case "fine":
+			c.Advance(c.Now() + 1)
+		}
+		return v, nil
+	}, "a")
+	x.prog.Stores = []TaskStore{{Store: s}}
+	for i, c := range []struct{ value, want string }{{"fine", ""}, {"store", "undone leaves another state in store leaky"},
+		{"clock", "undone leaves clock tick at 1, not at 0"}} {
+		x.Deliver(in("a"), recs(int64(i), "k="+c.value), int64(i)+1, int64(i)+1)
+		_, err := x.Run(1000, 100)
+		if got := fmt.Sprint(err); (err == nil) != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %v, want %q", c.value, err, c.want)
+		}
+		x.position(int64(i) + 1)
+	}
+}
+
+// position passes a record that has stopped the task.
+func (x *testTask) position(to int64) {
+	x.inputs[0].rewind(to, x.inputs[0].time)
+	x.unit = unit{}
 }
 
 func TestOffsetMetadata(t *testing.T) {
