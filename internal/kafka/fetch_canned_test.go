@@ -70,7 +70,13 @@ func (c *cannedBroker) exchangeRaw(ctx context.Context, _ int32, _, version int1
 	if err := q.ReadFrom(slices.Concat(body...)); err != nil {
 		return nil, err
 	}
-	time.Sleep(c.latency)
+	if c.latency > 0 {
+		select {
+		case <-time.After(c.latency): // virtual
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	wait := time.NewTimer(time.Duration(q.MaxWaitMillis) * time.Millisecond)
 	defer wait.Stop()
 	for timeout := false; ; {
