@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/oxbow-streams/oxbow/dlq"
+	"github.com/oxbow-streams/oxbow/internal/invariant"
 	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/state"
@@ -422,6 +423,8 @@ func coreSeeds(t testing.TB, small int) (first uint64, n int) {
 	first, n = rand.Uint64()>>16, small
 	if s := os.Getenv("OXBOW_SEEDS"); s != "" {
 		n, _ = strconv.Atoi(s)
+	} else if testing.Short() || invariant.Enabled { // with the race detector a seed takes ten times as long
+		n /= 8
 	}
 	if s := os.Getenv("OXBOW_SEED"); s != "" {
 		first, _ = strconv.ParseUint(s, 10, 64)

@@ -50,6 +50,7 @@ func (q *simQueue) Pop() any {
 }
 
 type groupSim struct {
+	told   bool // keep a history
 	t      *testing.T
 	rng    *rand.Rand
 	now    time.Time
@@ -113,7 +114,11 @@ func (s *groupSim) chance(p int, fault string) bool {
 	return true
 }
 
+// note keeps a line of the history, if somebody is going to read it.
 func (s *groupSim) note(format string, args ...any) {
+	if !s.told {
+		return
+	}
 	s.log = append(s.log, fmt.Sprintf("%8.3f ", s.now.Sub(s.begin).Seconds())+fmt.Sprintf(format, args...))
 }
 
@@ -440,6 +445,9 @@ func TestCoreGroup(t *testing.T) {
 		s := newGroupSim(t, seed)
 		s.run()
 		if s.failed != "" {
+			s = newGroupSim(t, seed) // the same again, with its history
+			s.told = true
+			s.run()
 			t.Fatalf("seed %d: %s\nOXBOW_SEED=%d replays it. The end of its history:\n%s", seed, s.failed, seed, strings.Join(s.log[max(0, len(s.log)-60):], "\n"))
 		}
 		for k, c := range s.faults {
