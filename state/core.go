@@ -63,7 +63,7 @@ func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], st
 		return fmt.Errorf("task %s: open store: key serde, value serde, engine and units must be given", env.Task)
 	}
 	*c = core[K, V]{
-		name: env.Engine.Name(), task: env.Task, engine: env.Engine, time: env.Time, limit: limit(env.RecordBytes),
+		name: env.Engine.Name(), task: env.Task, engine: env.Engine, time: env.Time,
 		keys: owned(keys), vals: owned(vals), given: vals, stamp: stamp, view: isView(vals),
 		kbuf: make([]byte, 0, 64), vbuf: make([]byte, 0, 64), pbuf: make([]byte, 0, 64),
 	}
@@ -71,6 +71,7 @@ func (c *core[K, V]) open(env *Env, keys serde.Serde[K], vals serde.Serde[V], st
 	if c.time == nil {
 		c.time = new(int64)
 	}
+	c.limit = limit(env.RecordBytes)
 	strs, flat := flatType(reflect.TypeFor[V]())
 	cloner, clones := vals.(serde.Cloner[V])
 	if (flat || clones) && unsafe.Sizeof(*new(V)) <= maxDecoded {

@@ -63,7 +63,7 @@ func (s *Workshop) Assemble(id record.TaskID, out *Out, now int64) (p *Program, 
 			spaces[engine] = space
 			closers = append(closers, space.Close)
 		}
-		ts, err := s.open(p, st, space, out)
+		ts, err := s.open(p, st, space)
 		if err != nil {
 			return nil, fmt.Errorf("store %s: %w", st.Name, err)
 		}
@@ -84,7 +84,7 @@ func (s *Workshop) Assemble(id record.TaskID, out *Out, now int64) (p *Program, 
 	return p, nil
 }
 
-func (s *Workshop) open(p *Program, st *topology.Store, space state.Space, out *Out) (TaskStore, error) {
+func (s *Workshop) open(p *Program, st *topology.Store, space state.Space) (TaskStore, error) {
 	es, err := space.Store(st.Name, st.Spec.Kind)
 	if err != nil {
 		return TaskStore{}, err
@@ -95,7 +95,7 @@ func (s *Workshop) open(p *Program, st *topology.Store, space state.Space, out *
 	}
 	env := &state.Env{Task: p.Node.ID, Units: &p.Node.Units, Engine: es, Budget: s.Budget, Time: p.Time}
 	if st.Changelog != "" {
-		if env.RecordBytes, err = out.rowBytes(st.Changelog); err != nil {
+		if env.RecordBytes, err = p.Node.Out.(*sender).out.rowBytes(st.Changelog); err != nil {
 			return TaskStore{}, fmt.Errorf("changelog: %w", err)
 		}
 	}
