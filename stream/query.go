@@ -42,6 +42,16 @@ func Query[K, V any](a Queryable, t Table[K, V], opts ...QueryOption) (View[K, V
 	return View[K, V]{v, r, where}, err
 }
 
+// QueryGlobal returns a view of a global table. All of it is in every instance.
+func QueryGlobal[K, V any](a Queryable, t GlobalTable[K, V], opts ...QueryOption) (View[K, V], error) {
+	g := t.table()
+	v, err := query(a, g.store, g, g.set.site, opts)
+	if err != nil {
+		return View[K, V]{}, err
+	}
+	return View[K, V]{v, v.store.Spec.View.(*state.View[K, V]), func(K, []byte, int32) (int32, error) { return 0, nil }}, nil
+}
+
 // QueryStore returns a view of a processor's key-value store. A processor may put any key into any partition, so a look-up goes
 // through all partitions that are here, unless the option [PartitionBy] says where a key is.
 func QueryStore[K, V any](a Queryable, ref KVRef[K, V], opts ...QueryOption) (View[K, V], error) {

@@ -82,21 +82,33 @@ type (
 func (v *view) includes(part engine.Part, p Position) error {
 	var at map[record.TopicPartition]int64
 	for topic, partitions := range p {
-		want, ok := partitions[part.ID.Partition]
-		if !ok || !v.reads(topic) {
+		if !v.reads(topic) {
 			continue
 		}
-		if at == nil {
-			var err error
-			if at, err = part.Position(); err != nil {
-				return err
+		for partition, want := range partitions {
+			if v.taskOf(partition) != part.ID.Partition {
+				continue
 			}
-		}
-		if next := at[record.TopicPartition{Topic: topic, Partition: part.ID.Partition}]; next <= want {
-			return &PositionError{v.store.Name, part.ID.Partition, topic, want, next - 1}
+			if at == nil {
+				var err error
+				if at, err = part.Position(); err != nil {
+					return err
+				}
+			}
+			if next := at[record.TopicPartition{Topic: topic, Partition: partition}]; next <= want {
+				return &PositionError{v.store.Name, partition, topic, want, next - 1}
+			}
 		}
 	}
 	return nil
+}
+
+// taskOf is the number of the task that reads a partition of an input: that of a global store reads all of them.
+func (v *view) taskOf(partition int32) int32 {
+	if v.of.Topology().Subs[v.store.Sub].Global != nil {
+		return 0
+	}
+	return partition
 }
 
 // reads tells whether the tasks of the store read a topic.
@@ -150,7 +162,7 @@ func (v *view) await(ctx context.Context, p Position) error {
 	for topic, partitions := range p {
 		for partition := range partitions {
 			if v.reads(topic) && (v.set.partition == nil || *v.set.partition == partition) {
-				wanted[partition] = true
+				wanted[v.taskOf(partition)] = true
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,6 +73,7 @@ type App struct {
 	tasks    *taskTable
 	restores *restore.Manager
 	queries  *Queries
+	globals  *globals
 	shop     *Workshop
 	runners  []*runner
 	assignor Assignor
@@ -85,7 +87,10 @@ type App struct {
 	ioCtx      context.Context
 	closing    atomic.Bool
 	rebalances atomic.Int64
-	live       sync.Mutex // of runners
+
+	live         sync.Mutex // of the next two, for others to see
+	running      []*runner
+	globalRunner *runner
 }
 
 // NewApp makes an application that was not started.
@@ -97,6 +102,7 @@ func NewApp(cfg AppConfig) *App {
 	a.log = a.log.With("app", cfg.App)
 	a.states.init(cfg.Listener)
 	a.tasks = newTaskTable(a)
+	a.globals = newGlobals(a)
 	a.queries = NewQueries(cfg.Topology, residents{a}, cfg.Engine, cfg.Memory)
 	return a
 }
@@ -169,8 +175,11 @@ func (a *App) prepare(ctx context.Context) error {
 		return err
 	}
 	a.topics.Store(book)
+	if err := a.globals.open(); err != nil {
+		return err
+	}
 	a.shop = &Workshop{Topology: a.cfg.Topology, Engine: a.cfg.Engine, Memory: a.cfg.Memory, Budget: a.cfg.Budget,
-		Context: ctx, CallTimeout: a.cfg.CallTimeout}
+		Context: ctx, CallTimeout: a.cfg.CallTimeout, Globals: a.globals.views, Space: a.globals.space}
 	a.fetcher = a.client.NewFetcher(a.cfg.Fetch, a.routes.deliver)
 	a.producer = a.client.NewProducer(kafka.ProducerConfig{Codec: a.cfg.Codec}, acked)
 	a.restores = newRestores(a)
@@ -190,24 +199,20 @@ func (a *App) runAll(run context.Context) error {
 	a.spawn(func() { a.end(a.fetcher.Run(ioCtx)) })
 	a.spawn(func() { a.end(a.producer.Run(ioCtx)) })
 	a.spawn(func() { a.end(a.restores.Run(ioCtx)) })
-	runners := make([]*runner, a.cfg.Workers)
-	for i := range runners {
-		runners[i] = newRunner(a, i)
-	}
-	a.live.Lock()
-	a.runners = runners
-	a.live.Unlock()
-	for _, r := range runners {
-		go r.run()
-	}
+	a.startRunners()
 	a.spawn(func() { a.watch(ioCtx) })
+	left := make(chan struct{})
 	groupCtx, leave := context.WithCancel(context.WithoutCancel(run))
 	defer leave()
-	left := make(chan struct{})
-	go func() {
-		defer close(left)
-		a.fail(a.group.Run(groupCtx))
-	}()
+	if err := a.globals.run(run); err != nil {
+		a.end(err)
+		close(left)
+	} else {
+		go func() {
+			defer close(left)
+			a.fail(a.group.Run(groupCtx))
+		}()
+	}
 
 	<-run.Done()
 	a.closing.Store(true)
@@ -215,6 +220,30 @@ func (a *App) runAll(run context.Context) error {
 	err := a.releaseAll()
 	leave()
 	<-left
+	err = errors.Join(err, a.stopRunners())
+	stopIO()
+	a.io.Wait()
+	if failed := a.Err(); failed != nil {
+		return failed
+	}
+	return err
+}
+
+func (a *App) startRunners() {
+	a.runners = make([]*runner, a.cfg.Workers)
+	for i := range a.runners {
+		a.runners[i] = newRunner(a, i)
+	}
+	a.live.Lock()
+	a.running = a.runners
+	a.live.Unlock()
+	for _, r := range a.runners {
+		go r.run()
+	}
+}
+
+// stopRunners ends the workers, that of the global stores last: tasks read them.
+func (a *App) stopRunners() error {
 	for _, r := range a.runners {
 		r.closing.Store(true)
 		r.box.post(func() {})
@@ -222,12 +251,19 @@ func (a *App) runAll(run context.Context) error {
 	for _, r := range a.runners {
 		<-r.done
 	}
-	stopIO()
-	a.io.Wait()
-	if failed := a.Err(); failed != nil {
-		return failed
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
+	defer cancel()
+	return a.globals.stop(ctx)
+}
+
+// allRunners are the workers, with that of the global stores.
+func (a *App) allRunners() []*runner {
+	a.live.Lock()
+	defer a.live.Unlock()
+	if a.globalRunner == nil {
+		return a.running
 	}
-	return err
+	return append(slices.Clip(a.running), a.globalRunner)
 }
 
 func (a *App) spawn(f func()) {
@@ -315,10 +351,7 @@ func (a *App) watch(ctx context.Context) {
 
 // Live returns an error if a worker has made no progress for longer than MaxProcessingTime although it has work.
 func (a *App) Live() error {
-	a.live.Lock()
-	runners := a.runners
-	a.live.Unlock()
-	for _, r := range runners {
+	for _, r := range a.allRunners() {
 		since := r.busy.Load()
 		if since == 0 || a.cfg.MaxProcessingTime <= 0 {
 			continue

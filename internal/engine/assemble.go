@@ -23,6 +23,8 @@ type Workshop struct {
 	CallTimeout time.Duration
 	// Globals are the stores of the global tables, by name, for the tasks that join with them.
 	Globals map[string]node.GlobalView
+	// Space opens the state of a task; nil: as the engine does.
+	Space func(id record.TaskID, e state.Engine) (state.Space, error)
 }
 
 // Assemble opens the stores of a task and wires its nodes. Its stores must be restored before the program's Init.
@@ -57,7 +59,7 @@ func (s *Workshop) Assemble(id record.TaskID, out *Out, now int64) (p *Program, 
 		}
 		space := spaces[engine]
 		if space == nil {
-			if space, err = engine.Space(id); err != nil {
+			if space, err = s.space(id, engine); err != nil {
 				return nil, err
 			}
 			spaces[engine] = space
@@ -82,6 +84,13 @@ func (s *Workshop) Assemble(id record.TaskID, out *Out, now int64) (p *Program, 
 	}
 	p.PassThrough = in.PassThrough
 	return p, nil
+}
+
+func (s *Workshop) space(id record.TaskID, e state.Engine) (state.Space, error) {
+	if s.Space != nil {
+		return s.Space(id, e)
+	}
+	return e.Space(id)
 }
 
 func (s *Workshop) open(p *Program, st *topology.Store, space state.Space) (TaskStore, error) {

@@ -26,6 +26,9 @@
 //	    again with the next record.
 //	E9  The time that an operator keeps is undone with the unit, committed with the offsets, and goes on from there after a
 //	    restart or when the task begins anew.
+//	E8  A global store is written by one worker of its own, which reads all partitions of its topic; where it is is stored with
+//	    the state. No task runs before every global store holds what its topic held at the start.
+//	E9  Queries see committed state and nothing else, hold up no task, and are over before the state is closed.
 //
-// What the package does not do: it knows no operator and no serde; exactly once, standbys and global tables come later.
+// What the package does not do: it knows no operator and no serde; exactly once and standbys come later.
 package engine

@@ -29,6 +29,7 @@ type runner struct {
 	tasks   atomic.Int32 // for the choice of a worker
 	busy    atomic.Int64 // wall time (ns) since which a round of work runs, 0: none
 	closing atomic.Bool
+	global  *globals // whose stores it fills; nil of the others
 	last    atomic.Pointer[WorkerSnapshot]
 }
 
@@ -178,7 +179,14 @@ func (r *runner) obey() {
 				a.fetcher.Resume(act.TP)
 			case Applied:
 				a.queries.Changed()
+				if r.global != nil {
+					r.global.reached(r.w.Tasks())
+				}
 			case CommitOffsets:
+				if r.global != nil { // they are in the state
+					r.box.post(OffsetsDone{})
+					continue
+				}
 				a.producer.Flush()
 				a.commit(r, act.Offsets)
 			case Flush:
@@ -191,10 +199,19 @@ func (r *runner) obey() {
 				r.tasks.Add(-1)
 				a.tasks.closed(act.ID, r)
 			case Failed:
-				a.fail(act.Err)
+				a.fail(r.explain(act.Err))
 			}
 		}
 	}
+}
+
+// explain says what to do about an error of a global store.
+func (r *runner) explain(err error) error {
+	if out := (*kafka.OffsetOutOfRangeError)(nil); r.global != nil && errors.As(err, &out) {
+		return fmt.Errorf("the topic of a global table has lost records that were not read yet: start the application again, and the "+
+			"table is read anew: %w", err)
+	}
+	return err
 }
 
 func (r *runner) answer(n int64, err error) {

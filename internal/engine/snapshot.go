@@ -19,7 +19,7 @@ type Snapshot struct {
 	BufferedBytes int // of output that is not acknowledged
 }
 
-// WorkerSnapshot is one worker's part. Stale says that the worker did not answer in time: the figures are older.
+// WorkerSnapshot is one worker's part. The last one may be that of the global stores. Stale says that the worker did not answer in time: the figures are older.
 type WorkerSnapshot struct {
 	ID         int
 	Tasks      []TaskSnapshot
@@ -107,9 +107,7 @@ const snapshotWait = time.Second
 func (a *App) Snapshot() Snapshot {
 	now, _, _ := a.states.get()
 	s := Snapshot{State: now, Rebalances: a.rebalances.Load()}
-	a.live.Lock()
-	runners := a.runners
-	a.live.Unlock()
+	runners := a.allRunners()
 	if len(runners) == 0 {
 		return s
 	}

@@ -245,9 +245,7 @@ func (t *taskTable) make(ctx context.Context, p *placed, offsets map[record.Topi
 		a.fail(err)
 		return
 	}
-	task, err := NewTask(TaskConfig{App: a.cfg.App, Version: a.cfg.Version, ID: p.id, Program: prog, Out: r.w.Out,
-		DeadLetters: a.cfg.DeadLetters, Policy: a.cfg.Policy, TopicPolicy: a.cfg.TopicPolicy,
-		MaxIdle: a.cfg.MaxTaskIdle.Milliseconds(), KeepPartial: a.cfg.KeepPartial, Twice: a.cfg.Twice, Chance: chance}, p.inputs)
+	task, err := NewTask(a.taskConfig(p.id, prog, r.w.Out), p.inputs)
 	if err != nil {
 		t.drop(p)
 		a.fail(errors.Join(err, prog.Close()))
@@ -273,6 +271,12 @@ func (t *taskTable) make(ctx context.Context, p *placed, offsets map[record.Topi
 			})
 		}
 	})
+}
+
+func (a *App) taskConfig(id record.TaskID, prog *Program, out *Out) TaskConfig {
+	return TaskConfig{App: a.cfg.App, Version: a.cfg.Version, ID: id, Program: prog, Out: out,
+		DeadLetters: a.cfg.DeadLetters, Policy: a.cfg.Policy, TopicPolicy: a.cfg.TopicPolicy,
+		MaxIdle: a.cfg.MaxTaskIdle.Milliseconds(), KeepPartial: a.cfg.KeepPartial, Twice: a.cfg.Twice, Chance: chance}
 }
 
 // drop forgets a task that could not be made.
@@ -311,6 +315,9 @@ type residents struct{ a *App }
 
 // Resident implements [Residents].
 func (r residents) Resident(id record.TaskID) (Resident, bool) {
+	if r.global(id.Sub) {
+		return Resident{Restoring: !r.a.globals.caughtUp()}, id.Partition == 0
+	}
 	t := r.a.tasks
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -323,11 +330,16 @@ func (r residents) Resident(id record.TaskID) (Resident, bool) {
 
 // Tasks implements [Residents].
 func (r residents) Tasks(sub int32) int32 {
+	if r.global(sub) {
+		return 1
+	}
 	if book := r.a.topics.Load(); book != nil {
 		return book.tasks(sub)
 	}
 	return 0
 }
+
+func (r residents) global(sub int32) bool { return r.a.cfg.Topology.Subs[sub].Global != nil }
 
 // Running implements [Residents].
 func (r residents) Running() error {

@@ -35,6 +35,12 @@ func openTopicBook(ctx context.Context, a *App) (*topicBook, error) {
 		a.log.Warn("configurations of topics cannot be read: what their brokers refuse is found out there; grant "+
 			"DESCRIBE_CONFIGS", "topics", ready.Unreadable)
 	}
+	for _, g := range cfg.Topology.Globals {
+		if l := ready.Limits[g.Topic]; l.Known && !l.Compacted {
+			a.log.Warn("the topic of a global store is not compacted: rows that the broker deletes by age are missing when it is read again",
+				"topic", g.Topic, "store", g.Store.Name)
+		}
+	}
 	return &topicBook{client: client, subs: ready.Subs, limits: ready.Limits}, nil
 }
 

@@ -37,6 +37,9 @@ type Ready struct {
 func Ensure(ctx context.Context, admin Admin, t *topology.Topology, cfg Config) (*Ready, error) {
 	sources, sinks := Sources(t)
 	users := slices.Concat(sources, sinks)
+	for _, g := range t.Globals {
+		users = append(users, g.Topic)
+	}
 	if patterned(t) {
 		all, err := admin.Topics(ctx)
 		if err != nil {

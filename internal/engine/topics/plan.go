@@ -130,6 +130,12 @@ func NewPlan(t *topology.Topology, cfg Config, found map[string]Found) (*Plan, e
 	}
 	internal, err := t.Partitions(external)
 	errs := []error{err}
+	for _, g := range t.Globals {
+		if found[g.Topic].Partitions == 0 {
+			errs = append(errs, fmt.Errorf("topic %q of the global store %s does not exist: create it before the start, with "+
+				"cleanup.policy compact", g.Topic, g.Store.Name))
+		}
+	}
 	for _, name := range sinks {
 		if found[name].Partitions == 0 && !slices.Contains(sources, name) {
 			errs = append(errs, fmt.Errorf("sink topic %q does not exist: create it before the start", name))
