@@ -3,6 +3,7 @@ package stream_test
 import (
 	"bytes"
 	goctx "context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -60,6 +61,19 @@ func TestAppKeepsStateWhenOffsetsAreLost(t *testing.T) {
 	}
 	if n := len(c.read("out", 2)); n != 2 {
 		t.Errorf("%d outputs", n)
+	}
+
+	// Neither on a new disk: the changelog tells.
+	fresh := c.config("expired")
+	fresh.StateEngine = nil
+	fresh.StateDir = t.TempDir()
+	if app, err = stream.New(counting(), fresh); err != nil {
+		t.Fatal(err)
+	}
+	err = app.Run(ctx)
+	lost := new(stream.LostOffsetError)
+	if !errors.As(err, &lost) || lost.Logged != 2 || !strings.Contains(err.Error(), "was written before, up to offset 2 of its changelog") {
+		t.Errorf("on a new disk: %v", err)
 	}
 }
 

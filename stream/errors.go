@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/oxbow-streams/oxbow/dlq"
+	"github.com/oxbow-streams/oxbow/internal/engine"
+	"github.com/oxbow-streams/oxbow/internal/engine/topics"
 )
 
 // Rule is a part of a policy, for [OnError]: [Retry], [DeadLetter], [Skip], [Fail].
@@ -14,6 +16,16 @@ type Backoff = dlq.Backoff
 
 // Failure says why a record failed, in which stage and at which step.
 type Failure = dlq.Failure
+
+// What stops an application that does not find what it needs.
+type (
+	// LostOffsetError says that the group has no offsets although there is state that was made by it.
+	LostOffsetError = engine.LostOffsetError
+	// WrongTopicError is an internal topic that exists and cannot serve.
+	WrongTopicError = topics.WrongTopicError
+	// MissingRightError is a right that the application's user lacks.
+	MissingRightError = topics.MissingRightError
+)
 
 // Retry runs a failed record up to n times more, waiting by backoff. Its partition waits meanwhile, others go on.
 func Retry(n int, backoff Backoff) Rule { return dlq.Retry(n, backoff) }

@@ -87,6 +87,7 @@ type App struct {
 	ioCtx      context.Context
 	closing    atomic.Bool
 	rebalances atomic.Int64
+	warned     atomic.Int64 // rebalances + 1 when a refused commit was warned of
 
 	live         sync.Mutex // of the next two, for others to see
 	running      []*runner
@@ -278,54 +279,6 @@ func (a *App) spawn(f func()) {
 func (a *App) end(err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		a.fail(err)
-	}
-}
-
-// releaseAll commits and closes all tasks.
-func (a *App) releaseAll() error {
-	timeout := a.cfg.ShutdownTimeout
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	err := a.tasks.releaseAll(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("shutdown: not everything was committed within %s: %w", timeout, err)
-	}
-	return err
-}
-
-// commit commits offsets of a worker's round to the group.
-func (a *App) commit(r *runner, offsets map[record.TopicPartition]Offset) {
-	to := make(map[record.TopicPartition]kafka.Offset, len(offsets))
-	for tp, o := range offsets {
-		to[tp] = kafka.Offset{At: o.At, Metadata: o.Metadata}
-	}
-	a.spawn(func() {
-		err := a.commitThroughRebalance(to)
-		if err != nil {
-			a.log.Warn("offsets were not committed", "worker", r.id, "err", err)
-		}
-		r.box.post(OffsetsDone{err})
-	})
-}
-
-const (
-	rebalanceInProgress = kafka.Code(27)
-	rebalancePause      = 20 * time.Millisecond
-)
-
-// commitThroughRebalance commits offsets. Between JoinGroup and SyncGroup no commit is accepted; what we own then stays ours
-// until we give it up, so the commit waits: a member that stops in the middle of a rebalance makes no duplicates.
-func (a *App) commitThroughRebalance(offsets map[record.TopicPartition]kafka.Offset) error {
-	for {
-		err := a.group.Commit(a.ioCtx, offsets)
-		if !errors.Is(err, rebalanceInProgress) {
-			return err
-		}
-		select {
-		case <-a.ioCtx.Done():
-			return err
-		case <-time.After(rebalancePause):
-		}
 	}
 }
 

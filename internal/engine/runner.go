@@ -260,6 +260,24 @@ func (r *runner) end() {
 	}
 	r.w.Step(r.app.nowMs(), Lose{ids})
 	r.obey()
+	r.snapshot() // stays readable
+}
+
+func (r *runner) ended() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// snapshot describes the worker, on its own goroutine.
+func (r *runner) snapshot() *WorkerSnapshot {
+	shot := r.w.Snapshot()
+	shot.ID, shot.Phases = r.id, r.phases()
+	r.last.Store(&shot)
+	return &shot
 }
 
 // sentBy is the tag of a batch: who sent it.

@@ -103,7 +103,7 @@ func (w *Worker) Snapshot() WorkerSnapshot {
 // snapshotWait is how long a scrape waits for a worker that is busy.
 const snapshotWait = time.Second
 
-// Snapshot asks every worker. One that does not answer in time is shown as it was.
+// Snapshot asks every worker. One that does not answer in time is shown as it was, one that has ended as it ended.
 func (a *App) Snapshot() Snapshot {
 	now, _, _ := a.states.get()
 	s := Snapshot{State: now, Rebalances: a.rebalances.Load()}
@@ -125,10 +125,7 @@ func (a *App) Snapshot() Snapshot {
 	for i, r := range runners {
 		answers[i] = make(chan WorkerSnapshot, 1)
 		r.box.post(func() {
-			shot := r.w.Snapshot()
-			shot.ID, shot.Phases = r.id, r.phases()
-			r.last.Store(&shot)
-			answers[i] <- shot
+			answers[i] <- *r.snapshot()
 		})
 	}
 	late := false
@@ -151,7 +148,7 @@ func (a *App) Snapshot() Snapshot {
 		}
 		if shot := r.last.Load(); shot != nil {
 			old := *shot
-			old.Stale = true
+			old.Stale = !r.ended()
 			s.Workers = append(s.Workers, old)
 		}
 	}

@@ -28,6 +28,8 @@ type LostOffsetError struct {
 	Store string
 	TP    record.TopicPartition
 	Next  int64 // the state holds what lies before; −1: unknown
+	// Logged is how many offsets the changelog of the store has, if the state is only there: the disk is new.
+	Logged int64
 }
 
 func (e *LostOffsetError) Error() string {
@@ -36,6 +38,9 @@ func (e *LostOffsetError) Error() string {
 	if e.Next >= 0 {
 		to = fmt.Sprint(e.Next)
 		holds = fmt.Sprintf("holds what lies before offset %d", e.Next)
+	}
+	if e.Logged > 0 {
+		holds = fmt.Sprintf("was written before, up to offset %d of its changelog", e.Logged)
 	}
 	return fmt.Sprintf("%s: task %s: the group %s has no committed offset, but the state of store %s %s: the offsets have expired "+
 		"(offsets.retention.minutes) or were deleted; stop all instances and commit where to go on: kafka-consumer-groups.sh --group %s "+
@@ -59,10 +64,24 @@ func (a *App) startOffsets(ctx context.Context, given map[record.TaskID][]record
 		offsets[tp] = kafka.Offset{At: r.Offset}
 		begin[tp] = kafka.Offset{At: r.Offset, Metadata: OffsetMetadata{Time: -1}.Encode()}
 	}
-	if err := a.group.Commit(ctx, begin); err != nil { // the first commit of the tasks does it as well
-		a.log.Info("the offsets to begin at are not committed yet", "err", err)
+	return offsets, a.commitBegin(ctx, begin)
+}
+
+// commitBegin commits where tasks begin. It tries until ctx ends, which it does when the membership is gone: without these
+// offsets, what the tasks are going to write to their changelogs would look like state whose offsets are lost.
+func (a *App) commitBegin(ctx context.Context, begin map[record.TopicPartition]kafka.Offset) error {
+	for {
+		err := a.group.Commit(ctx, begin)
+		if err == nil || ctx.Err() != nil || !kafka.Retriable(err) && !errors.Is(err, rebalanceInProgress) {
+			return err
+		}
+		a.log.Debug("the offsets to begin at are not committed yet", "err", err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lostOffsetPause):
+		}
 	}
-	return offsets, nil
 }
 
 // committed returns the offsets that the group has of the partitions of tasks, and the partitions that it has none of. It
@@ -88,6 +107,9 @@ func (a *App) committed(ctx context.Context, given map[record.TaskID][]record.To
 			return offsets, nil, nil
 		}
 		lost, err := a.lostOffsets(given, missing)
+		if err == nil && len(lost) == 0 {
+			lost, err = a.lostLogged(ctx, given, missing)
+		}
 		if err != nil || len(lost) == 0 {
 			return offsets, missing, err
 		}
@@ -152,6 +174,40 @@ func (a *App) lostOffsets(given map[record.TaskID][]record.TopicPartition, missi
 	return lost, nil
 }
 
+// lostLogged looks at the changelogs of tasks that have no offset at all: one that was written to belongs to a task that has
+// begun before, here or elsewhere.
+func (a *App) lostLogged(ctx context.Context, given map[record.TaskID][]record.TopicPartition,
+	missing []record.TopicPartition) (lost []error, err error) {
+	ask := map[record.TopicPartition]int64{}
+	of := map[record.TopicPartition]LostOffsetError{}
+	for id, inputs := range given {
+		if slices.ContainsFunc(inputs, func(tp record.TopicPartition) bool { return !slices.Contains(missing, tp) }) {
+			continue
+		}
+		for _, st := range a.cfg.Topology.Subs[id.Sub].Stores {
+			if tp := (record.TopicPartition{Topic: st.Changelog, Partition: id.Partition}); st.Changelog != "" && len(inputs) > 0 &&
+				a.cfg.Topology.Source(st.Changelog) == nil { // a source's records are not the application's
+				ask[tp] = kafka.LatestOffset
+				of[tp] = LostOffsetError{Group: a.cfg.App, Task: id, Store: st.Name, TP: inputs[0], Next: -1}
+			}
+		}
+	}
+	if len(ask) == 0 {
+		return nil, nil
+	}
+	ends, err := a.client.ListOffsets(ctx, ask, kafka.ReadUncommitted)
+	if err != nil {
+		return nil, fmt.Errorf("ends of changelogs: %w", err)
+	}
+	for tp, end := range ends {
+		if e := of[tp]; end.Offset > 0 {
+			e.Logged = end.Offset
+			lost = append(lost, &e)
+		}
+	}
+	return lost, nil
+}
+
 // lostOf looks at the stores of one task. A store that was committed here knows the inputs it was made from: one that it does
 // not know is new to the program. One that was only restored does not; if the task has no offset at all, they are lost.
 func (a *App) lostOf(id record.TaskID, gone []record.TopicPartition, all bool) (lost []error, err error) {
@@ -164,7 +220,7 @@ func (a *App) lostOf(id record.TaskID, gone []record.TopicPartition, all bool) (
 	add := func(store string, tp record.TopicPartition, next int64) {
 		if !told[tp] {
 			told[tp] = true
-			lost = append(lost, &LostOffsetError{a.cfg.App, id, store, tp, next})
+			lost = append(lost, &LostOffsetError{Group: a.cfg.App, Task: id, Store: store, TP: tp, Next: next})
 		}
 	}
 	for _, st := range a.cfg.Topology.Subs[id.Sub].Stores {

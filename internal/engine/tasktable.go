@@ -54,7 +54,7 @@ func (t *taskTable) Prepare(ctx context.Context) error {
 			return nil // its error has stopped the application
 		}
 		if err != nil {
-			t.app.log.Warn("commit before a rebalance failed", "worker", r.id, "err", err)
+			t.app.warnCommit("the commit before a rebalance failed", "worker", r.id, "err", err)
 		}
 		return nil
 	})
@@ -78,7 +78,7 @@ func (t *taskTable) eachRunner(f func(r *runner) error) error {
 func (t *taskTable) Revoked(ctx context.Context, tps []record.TopicPartition) error {
 	err := t.release(ctx, t.reading(tps))
 	if err != nil {
-		t.app.log.Warn("tasks were given up without a last commit: another member will repeat a part", "err", err)
+		t.app.warnCommit("tasks were given up without a last commit: another member will repeat a part", "err", err)
 	}
 	return ctx.Err()
 }
@@ -185,7 +185,7 @@ func (t *taskTable) Assigned(ctx context.Context, as kafka.Assignment, generatio
 	t.mu.Unlock()
 	if len(gone) > 0 { // the group takes back by Revoked; this is for one that does not
 		if err := t.release(ctx, gone); err != nil {
-			t.app.log.Warn("tasks were given up without a last commit", "err", err)
+			t.app.warnCommit("tasks were given up without a last commit: another member will repeat a part", "err", err)
 		}
 	}
 	slices.SortFunc(fresh, record.TaskID.Compare)

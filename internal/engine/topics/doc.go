@@ -17,13 +17,13 @@
 //	    what its writer reads (through chains of them), or that of its co-partition group, or the one that the program has
 //	    set; a changelog has one partition per task.
 //	T4  Several instances may start at once: a topic that another one has created meanwhile is checked like any other.
-//	T5  After Ensure every topic has leaders.
+//	T5  After Ensure every topic has leaders, and the application has been told by the brokers that it may read what it reads and
+//	    write what it writes, dead letters included; brokers that do not tell (before 2.3) find out later.
 //
 // Kafka Streams checks of an existing internal topic only its number of partitions. Here its configuration is checked too,
 // because a changelog that deletes, or a repartition topic that compacts, loses data in silence.
 //
 // # What it does not do
 //
-// It does not purge repartition topics, does not delete or alter topics, and does not know whether the application may write
-// to them. A source given by a pattern reads what matched when Ensure was called.
+// It does not purge repartition topics, and does not delete or alter topics. A source given by a pattern reads what matched when Ensure was called.
 package topics

@@ -18,6 +18,7 @@ type Admin interface {
 	Brokers(ctx context.Context) ([]kafka.Broker, error)
 	DescribeTopicConfigs(ctx context.Context, topics ...string) (map[string]map[string]kafka.ConfigValue, error)
 	DescribeBrokerConfigs(ctx context.Context, node int32) (map[string]kafka.ConfigValue, error)
+	Rights(ctx context.Context, topics ...string) (map[string]kafka.Rights, error)
 	CreateTopics(ctx context.Context, topics ...kafka.NewTopic) (existed []string, err error)
 }
 
@@ -66,6 +67,9 @@ func Ensure(ctx context.Context, admin Admin, t *topology.Topology, cfg Config) 
 		return nil, err
 	}
 	if err := r.create(ctx, admin, cfg, found); err != nil {
+		return nil, err
+	}
+	if err := r.rights(ctx, admin, t); err != nil {
 		return nil, err
 	}
 	for name, f := range found {
