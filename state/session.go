@@ -25,7 +25,9 @@ type SessionTable[K, V any] struct {
 
 // SessionSpec describes the store of a table of sessions. Fields may be changed afterwards.
 func SessionSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V], cfg SessionConfig) Spec {
-	s := segmentedSpec(name, newSegments(KindSession, 0, cfg.Retention, cfg.ByEnd), true)
+	g := newSegments(KindSession, 0, cfg.Retention, cfg.ByEnd)
+	s := segmentedSpec(name, g, true)
+	s.View = newSessionView(name, keys, vals, g)
 	s.Open = func(env *Env) (Store, error) { return OpenSessionTable(env, keys, vals, cfg) }
 	return s
 }

@@ -73,6 +73,7 @@ func VersionedSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[
 	topic["min.compaction.lag.ms"] = strconv.FormatInt(lag, 10)
 	return Spec{
 		Name: name, Kind: KindVersioned, Logged: true, TopicConfig: topic, Timestamped: true, Replayed: true,
+		View: &VersionedView[K, V]{name, keys, vals, cfg},
 		Open: func(env *Env) (Store, error) { return OpenVersioned(env, keys, vals, cfg) },
 	}
 }

@@ -103,18 +103,18 @@ func (e *ViewError) Error() string {
 
 func (e *ViewError) Unwrap() error { return e.Err }
 
-// Merge walks several stores of one kind as if they were one, in the order of their keys. Of equal keys that of the first store
-// comes first. Closing it closes them all.
-func Merge(kind Kind, reverse bool, of []Iterator) Iterator {
+// Merge walks several stores of one kind as if they were one, in an order that each of them has. Of equal keys that of the first
+// store comes first. Closing it closes them all.
+func Merge(compare func(a, b []byte) int, reverse bool, of []Iterator) Iterator {
 	if len(of) == 1 {
 		return of[0]
 	}
-	return &merged{kind: kind, reverse: reverse, all: of}
+	return &merged{compare: compare, reverse: reverse, all: of}
 }
 
 // merged keeps the iterators that have a current row in a list: there are as many as an instance has tasks of a sub-topology.
 type merged struct {
-	kind    Kind
+	compare func(a, b []byte) int
 	reverse bool
 	all     []Iterator
 	heads   []Iterator // of all, in their order
@@ -145,7 +145,7 @@ func (m *merged) Next() bool {
 	}
 	m.at = 0
 	for i := 1; i < len(m.heads); i++ {
-		c := m.kind.Compare(m.heads[i].Key(), m.heads[m.at].Key())
+		c := m.compare(m.heads[i].Key(), m.heads[m.at].Key())
 		if c < 0 && !m.reverse || c > 0 && m.reverse {
 			m.at = i
 		}

@@ -59,7 +59,7 @@ func TestMergeIsOneStore(t *testing.T) {
 			}
 			its = append(its, it)
 		}
-		m := state.Merge(state.KindKeyValue, reverse, its)
+		m := state.Merge(state.KindKeyValue.Compare, reverse, its)
 		for m.Next() {
 			got = append(got, string(m.Key())+"="+string(m.Value()))
 		}

@@ -26,7 +26,9 @@ type WindowTable[K, V any] struct {
 
 // WindowSpec describes the store of a windowed table. Fields may be changed afterwards.
 func WindowSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V], cfg WindowConfig) Spec {
-	s := segmentedSpec(name, newSegments(KindWindow, cfg.Size, cfg.Retention, cfg.ByStart), true)
+	g := newSegments(KindWindow, cfg.Size, cfg.Retention, cfg.ByStart)
+	s := segmentedSpec(name, g, true)
+	s.View = newWindowView(name, keys, vals, g)
 	s.Open = func(env *Env) (Store, error) { return OpenWindowTable(env, keys, vals, cfg) }
 	return s
 }

@@ -120,15 +120,26 @@ func (v View[K, V]) ReverseAll(ctx context.Context) iter.Seq2[Row[K, V], error] 
 
 // PrefixScan goes through the rows of which the encoded key begins with these bytes.
 func (v View[K, V]) PrefixScan(ctx context.Context, prefix []byte) iter.Seq2[Row[K, V], error] {
-	return rows(ctx, v.v, v.r.Row, false, func() (lower, upper []byte, err error) { return prefix, state.PrefixEnd(prefix), nil })
+	return v.rows(ctx, false, func() (lower, upper []byte, err error) { return prefix, state.PrefixEnd(prefix), nil })
 }
 
 func (v View[K, V]) between(ctx context.Context, from, to Opt[K], reverse bool) iter.Seq2[Row[K, V], error] {
-	return rows(ctx, v.v, v.r.Row, reverse, func() (lower, upper []byte, err error) { return v.r.Bounds(from, to) })
+	return v.rows(ctx, reverse, func() (lower, upper []byte, err error) { return v.r.Bounds(from, to) })
+}
+
+func (v View[K, V]) rows(ctx context.Context, reverse bool, bounds func() (lower, upper []byte, err error)) iter.Seq2[Row[K, V], error] {
+	return rows(ctx, v.v, func() (*reading[state.Seen[K, V]], error) {
+		lower, upper, err := bounds()
+		return &reading[state.Seen[K, V]]{compare: v.v.store.Spec.Kind.Compare, reverse: reverse, decode: v.r.Row,
+			open: func(rows state.EngineStore) (state.Iterator, error) { return rows.Iter(lower, upper, reverse) }}, err
+	})
 }
 
 // ApproximateCount is about how many rows the store has in this instance.
-func (v View[K, V]) ApproximateCount(ctx context.Context) (int64, error) { return v.v.count(ctx) }
+func (v View[K, V]) ApproximateCount(ctx context.Context) (int64, error) {
+	return v.v.count(ctx, func(rows state.EngineStore) (state.Iterator, error) { return rows.Iter(nil, nil, false) },
+		v.v.store.Spec.Kind.Compare)
+}
 
 // Position says which inputs the rows here include.
 func (v View[K, V]) Position(ctx context.Context) (Position, error) { return v.v.position(ctx) }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"reflect"
@@ -141,21 +142,7 @@ func (v *view) lookUp(ctx context.Context, where func(n int32) (int32, error),
 		return false, err
 	}
 	defer x.End()
-	n := q.Tasks(v.store)
-	partition := int32(-1)
-	if n > 0 {
-		if partition, err = where(n); err != nil {
-			return false, err
-		}
-	}
-	var parts []engine.Part
-	if partition < 0 {
-		parts, err = v.parts(q)
-	} else {
-		var one [1]engine.Part
-		one[0], err = q.Part(v.store, partition, v.set.stale)
-		parts = one[:]
-	}
+	parts, err := v.partsOf(where)(q)
 	if err != nil {
 		return false, err
 	}
@@ -170,84 +157,100 @@ func (v *view) lookUp(ctx context.Context, where func(n int32) (int32, error),
 	return false, nil
 }
 
-// scan opens an iterator over rows of all partitions that are here.
-func (v *view) scan(q *engine.Queries, lower, upper []byte, reverse bool) (state.Iterator, error) {
-	parts, err := v.parts(q)
-	if err != nil {
-		return nil, err
-	}
+// reading says what a loop goes through.
+type reading[R any] struct {
+	open    func(state.EngineStore) (state.Iterator, error)
+	compare func(a, b []byte) int
+	reverse bool
+	decode  func(key, value []byte) (R, error)
+}
+
+// scan opens an iterator over rows of all partitions of its list.
+func (r *reading[R]) scan(v *view, parts []engine.Part) (state.Iterator, error) {
 	open := make([]state.Iterator, 0, len(parts))
-	all := func() state.Iterator { return state.Merge(v.store.Spec.Kind, reverse, open) }
+	all := func() state.Iterator { return state.Merge(r.compare, r.reverse, open) }
 	for _, p := range parts {
-		if err = v.bounded(p); err != nil {
-			break
+		err := v.bounded(p)
+		if err == nil {
+			var it state.Iterator
+			if it, err = r.open(p.Rows); err == nil {
+				open = append(open, it)
+				continue
+			}
 		}
-		var it state.Iterator
-		if it, err = p.Rows.Iter(lower, upper, reverse); err != nil {
-			break
-		}
-		open = append(open, it)
-	}
-	if err != nil && len(open) > 0 {
-		all().Close()
-	}
-	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, all().Close())
 	}
 	return all(), nil
 }
 
 // rows goes through rows of all partitions that are here.
-func rows[K, V any](ctx context.Context, v *view, decode func(key, value []byte) (state.Seen[K, V], error), reverse bool,
-	bounds func() (lower, upper []byte, err error)) iter.Seq2[Row[K, V], error] {
+func rows[K, V any](ctx context.Context, v *view, r func() (*reading[state.Seen[K, V]], error)) iter.Seq2[Row[K, V], error] {
 	return func(yield func(Row[K, V], error) bool) {
-		if err := each(ctx, v, decode, reverse, bounds, func(r state.Seen[K, V]) bool { return yield(rowOf(r), nil) }); err != nil {
+		rd, err := r()
+		if err == nil {
+			err = each(ctx, v, rd, v.parts, func(s state.Seen[K, V]) bool { return yield(rowOf(s), nil) })
+		}
+		if err != nil {
 			yield(Row[K, V]{}, err)
 		}
 	}
 }
 
 // each calls f for each row, until it returns false.
-func each[R any](ctx context.Context, v *view, decode func(key, value []byte) (R, error), reverse bool,
-	bounds func() (lower, upper []byte, err error), f func(R) bool) (err error) {
+func each[R any](ctx context.Context, v *view, r *reading[R], which func(*engine.Queries) ([]engine.Part, error), f func(R) bool) error {
 	q, x, err := v.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer x.End()
-	lower, upper, err := bounds()
+	parts, err := which(q)
 	if err != nil {
 		return err
 	}
-	it, err := v.scan(q, lower, upper, reverse)
+	it, err := r.scan(v, parts)
 	if err != nil {
 		return err
 	}
 	defer it.Close()
 	for it.Next() {
-		if err := context.Cause(ctx); err != nil {
+		if err := errors.Join(context.Cause(ctx), x.Err()); err != nil {
 			return err
 		}
-		if err := x.Err(); err != nil {
-			return err
-		}
-		r, err := decode(it.Key(), it.Value())
+		row, err := r.decode(it.Key(), it.Value())
 		if err != nil {
 			return err
 		}
-		if !f(r) {
+		if !f(row) {
 			return nil
 		}
 	}
 	return it.Err()
 }
 
-// count counts the rows that are here.
-func (v *view) count(ctx context.Context) (n int64, err error) {
-	err = each(ctx, v, func(_, _ []byte) (struct{}, error) { return struct{}{}, nil }, false,
-		func() (lower, upper []byte, err error) { return nil, nil, nil }, func(struct{}) bool {
-			n++
-			return true
-		})
+// count counts rows that are here.
+func (v *view) count(ctx context.Context, open func(state.EngineStore) (state.Iterator, error), compare func(a, b []byte) int) (n int64, err error) {
+	r := &reading[struct{}]{open: open, compare: compare, decode: func(_, _ []byte) (struct{}, error) { return struct{}{}, nil }}
+	err = each(ctx, v, r, v.parts, func(struct{}) bool {
+		n++
+		return true
+	})
 	return n, err
+}
+
+// partsOf returns the partition that where names; those that are here if it names none.
+func (v *view) partsOf(where func(n int32) (int32, error)) func(q *engine.Queries) ([]engine.Part, error) {
+	return func(q *engine.Queries) ([]engine.Part, error) {
+		partition := int32(-1)
+		if n := q.Tasks(v.store); n > 0 {
+			var err error
+			if partition, err = where(n); err != nil {
+				return nil, err
+			}
+		}
+		if partition < 0 {
+			return v.parts(q)
+		}
+		p, err := q.Part(v.store, partition, v.set.stale)
+		return []engine.Part{p}, err
+	}
 }
