@@ -37,7 +37,10 @@ func KeyValue[K, V any](name string, k serde.Serde[K], v serde.Serde[V], opts ..
 	return KVRef[K, V]{d}
 }
 
-func (r KVRef[K, V]) add(c *topology.Compiler, n *topology.Node) {
+func (r KVRef[K, V]) add(c *topology.Compiler, n *topology.Node) { r.addTo(c, n, false) }
+
+// addTo adds the store. A global one is not logged: its topic has what it is made of.
+func (r KVRef[K, V]) addTo(c *topology.Compiler, n *topology.Node, global bool) {
 	d := r.d
 	if d == nil {
 		c.Fault("a store of its list is a zero KVRef: declare it with KeyValue")
@@ -52,7 +55,7 @@ func (r KVRef[K, V]) add(c *topology.Compiler, n *topology.Node) {
 		return
 	}
 	spec := state.KeyValueSpec(d.name, d.key, d.value)
-	spec.InMemory, spec.Logged = d.set.inMemory, !d.set.noChangelog
+	spec.InMemory, spec.Logged = d.set.inMemory, !d.set.noChangelog && !global
 	c.Store(n, &topology.Store{Name: d.name, Spec: spec, Identity: d})
 }
 
@@ -113,6 +116,9 @@ func (r KVRef[K, V]) Open(c initer) KVStore[K, V] {
 		if s, ok := o.in.Store(r.d.name).(*state.KeyValue[K, V]); ok {
 			return &kvStore[K, V]{o, s}
 		}
+	}
+	if s, ok := openGlobal(o, r.d); ok {
+		return s
 	}
 	return missing[K, V](o, "store %q is opened, but is not in the list that Process was given: %v", r.d.name, o.names)
 }
