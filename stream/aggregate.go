@@ -167,7 +167,7 @@ func aggregate[K, V, A any](g Grouped[K, V], set settings, prefix string, value 
 		k, v := t.serdes(c)
 		n := topology.NewProcessor(t.name, wired(s, c, &set,
 			func(in *topology.Instance, self *topology.Node) (node.Proc[K, V], error) {
-				return node.Aggregate(in.Task, in.Info(self), step(in.Task, in.Info(self)), t.open(in), t.emitter(in, self, k, v)), nil
+				return node.Aggregate(in.Task, in.Info(self), step(in.Task, in.Info(self)), t.emitter(in, self, k, v)), nil
 			}))
 		return t.add(c, n, k, v, c.Out(s.op))
 	}}, s.op)

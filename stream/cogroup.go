@@ -144,7 +144,7 @@ func (c Cogrouped[K, A]) Aggregate(zero func() A, opts ...AggOption) Table[K, A]
 	t.key, t.sources = ownSerde(&t.set.key, in.key), in.sources
 	c.merge(t, in, func(cc *topology.Compiler, f folder[K, A], first bool) (wire, func(*topology.Node)) {
 		k, v := t.serdes(cc)
-		w := f.plain(cc, &t.set, zero, t.open, func(in *topology.Instance, self *topology.Node) *node.Emitter[K, A] {
+		w := f.plain(cc, &t.set, zero, func(in *topology.Instance, self *topology.Node) *node.Emitter[K, A] {
 			return t.oneDrain(in, self, k, v, first)
 		})
 		return w, func(n *topology.Node) { n.OnError = t.set.policy; t.addStore(cc, n, k, v) }

@@ -260,7 +260,7 @@ func (j *foreignJoin[K, L, F, R, O]) responseStep(registration *topology.Op) *to
 		}), source)
 		j.store(c, receive)
 		join := j.add(c, topology.NewProcessor(n.join, func(in *topology.Instance, self *topology.Node) error {
-			in.Attach(receive, self, node.JoinSubscription(in.Task, in.Info(self), j.r.getter(in),
+			in.Attach(receive, self, node.JoinSubscription(in.Task, in.Info(self), j.r.getter(in, nil),
 				topology.After[K, node.Response[R]](in, self)))
 			return nil
 		}), receive)
@@ -310,7 +310,7 @@ func (j *foreignJoin[K, L, F, R, O]) resultStep(response *topology.Op) Table[K, 
 		source := c.Out(response)
 		resolve := j.add(c, topology.NewProcessor(n.resolve, func(in *topology.Instance, self *topology.Node) error {
 			at := in.Info(self)
-			in.Attach(source, self, node.ResolveForeign(in.Task, at, j.l.getter(in), j.lv, j.left, j.f.join(in.Task, at),
+			in.Attach(source, self, node.ResolveForeign(in.Task, at, j.l.getter(in, nil), j.lv, j.left, j.f.join(in.Task, at),
 				topology.After[K, O](in, self)))
 			return nil
 		}), source)
@@ -319,7 +319,7 @@ func (j *foreignJoin[K, L, F, R, O]) resultStep(response *topology.Op) Table[K, 
 		}
 		k, v := t.serdes(c)
 		result := topology.NewProcessor(n.result, func(in *topology.Instance, self *topology.Node) error {
-			in.Attach(resolve, self, node.TableSource(in.Task, in.Info(self), t.open(in), t.emitter(in, self, k, v)))
+			in.Attach(resolve, self, node.TableSource(in.Task, in.Info(self), t.emitter(in, self, k, v)))
 			return nil
 		})
 		return t.add(c, result, k, v, resolve)

@@ -55,7 +55,7 @@ func GlobalTableFrom[K, V any](b *Builder, topic string, k serde.Serde[K], v ser
 		n := topology.NewProcessor(name, func(in *topology.Instance, self *topology.Node) error {
 			store := in.Store(t.store).(*state.Table[K, V])
 			out := node.NewEmitter(in.Task, in.Info(self), store, false, false, topology.After[K, node.Change[V]](in, self))
-			in.Attach(source, self, node.TableSource(in.Task, in.Info(self), store, out.Describes(k, v)))
+			in.Attach(source, self, node.TableSource(in.Task, in.Info(self), out.Describes(k, v)))
 			return nil
 		})
 		n.OnError = set.policy

@@ -236,7 +236,7 @@ func aggregateTable[K, V, A any](g GroupedTable[K, V], set settings, prefix stri
 	t.key = ownSerde(&t.set.key, ownSerde[K](&g.set.key, nil))
 	t.value = ownSerde(&t.set.value, value)
 	return t.finish(above, func(in *topology.Instance, self *topology.Node, out *node.Emitter[K, A]) any {
-		return node.AggregateTable(in.Task, in.Info(self), add(in.Task, in.Info(self)), sub(in.Task, in.Info(self)), t.open(in), out)
+		return node.AggregateTable(in.Task, in.Info(self), add(in.Task, in.Info(self)), sub(in.Task, in.Info(self)), out)
 	})
 }
 

@@ -91,7 +91,8 @@ func joinTable[K, L, R, O any](l Stream[K, L], right Table[K, R], set settings, 
 	op := &topology.Op{Site: set.site, RelaxedNullKey: left, After: []*topology.Op{r.op}, Write: func(c *topology.Compiler) *topology.Node {
 		n := topology.NewProcessor(name, wired(l, c, &set,
 			func(in *topology.Instance, self *topology.Node) (node.Proc[K, L], error) {
-				return node.JoinTable(in.Task, in.Info(self), r.getter(in), left, join(in.Task, in.Info(self)),
+				at := new(int64)
+				return node.JoinTable(in.Task, in.Info(self), r.getter(in, at), at, left, join(in.Task, in.Info(self)),
 					topology.After[K, O](in, self)), nil
 			}))
 		n.OnError = set.policy

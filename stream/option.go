@@ -25,7 +25,7 @@ type (
 	// StoreOption is for stores of processors: [InMemory], [NoChangelog]; of windows and sessions also [Retention].
 	StoreOption interface{ store(*settings) }
 	// AggOption is for tables that are computed: [Named], [OnError], [As], [WithKey], [WithValue], [InMemory], [NoChangelog],
-	// [EmitDeduped], [EmitEvery]; of tables of windows also [EmitOnClose], [Retention].
+	// [EmitDeduped], [EmitEvery], [Versioned]; of tables of windows also [EmitOnClose], [Retention].
 	AggOption interface{ agg(*settings) }
 	// JoinOption is for joins: [Named], [OnError], [WithKey], [WithValue] (of the stream, where it is repartitioned).
 	JoinOption interface{ join(*settings) }
@@ -47,6 +47,7 @@ type settings struct {
 
 	inMemory, noChangelog bool
 	materialized          bool // a store option was given
+	history               *time.Duration
 	emit                  emit
 	partitions            *int
 	partitioner           typed // of func(Record[K, V], int) int
@@ -146,6 +147,14 @@ func (o stored) streamJoin(s *settings) { o(s) }
 // As gives a table a store with this name: it names the changelog topic, and queries find it. A table that nothing needs a
 // store for gets one by it.
 func As(store string) stored { return func(s *settings) { s.store = store } }
+
+// Versioned lets a table keep the versions of its rows for so long, each from its own time on, and gives it a store. Records
+// that come late go into the history instead of over what is newer; what is later than the history is dropped. A stream that is
+// joined with the table sees it as it was at the time of each record. Updates are sent on at once, whatever [EmitDeduped] says.
+func Versioned(history time.Duration) stored { return func(s *settings) { s.history = &history } }
+
+// named tells whether a table gets a store although nothing may need one.
+func (s *settings) named() bool { return s.store != "" || s.history != nil }
 
 // anyStore is an option about a store, of a table or of a processor.
 type anyStore func(*settings)

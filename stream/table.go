@@ -25,7 +25,7 @@ func TableFrom[K, V any](b *Builder, topic string, k serde.Serde[K], v serde.Ser
 	for _, o := range opts {
 		o.table(&set)
 	}
-	t := &table[K, V]{b: b, set: set, key: k, value: v, store: set.store, stored: set.store != "", lazy: true}
+	t := &table[K, V]{b: b, set: set, key: k, value: v, store: set.store, stored: set.named(), lazy: true}
 	if t.store == "" {
 		t.store = b.graph.StoreName(topic + "-")
 	}
@@ -40,7 +40,7 @@ func TableFrom[K, V any](b *Builder, topic string, k serde.Serde[K], v serde.Ser
 	t.op = b.graph.Add(&topology.Op{Site: set.site, Source: spec, Name: t.name, Write: func(c *topology.Compiler) *topology.Node {
 		source := src.add(c, sourceName, &t.set)
 		n := topology.NewProcessor(t.name, func(in *topology.Instance, self *topology.Node) error {
-			in.Attach(source, self, node.TableSource(in.Task, in.Info(self), t.open(in), t.emitter(in, self, k, v)))
+			in.Attach(source, self, node.TableSource(in.Task, in.Info(self), t.emitter(in, self, k, v)))
 			return nil
 		})
 		return t.add(c, n, k, v, source)
@@ -60,7 +60,7 @@ func suffixed(name, suffix string) string {
 func (s Stream[K, V]) ToTable(opts ...AggOption) Table[K, V] {
 	set := aggSettings("ToTable", opts)
 	b := s.builder()
-	t := &table[K, V]{b: b, set: set, store: set.store, stored: set.store != "", lazy: true}
+	t := &table[K, V]{b: b, set: set, store: set.store, stored: set.named(), lazy: true}
 	t.name = b.graph.NameOr(set.name, "KSTREAM-TOTABLE-")
 	if t.store == "" {
 		t.store = b.graph.StoreName("KSTREAM-TOTABLE-")
@@ -73,7 +73,7 @@ func (s Stream[K, V]) ToTable(opts ...AggOption) Table[K, V] {
 		k, v := t.serdes(c)
 		n := topology.NewProcessor(t.name, wired(s, c, &set,
 			func(in *topology.Instance, self *topology.Node) (node.Proc[K, V], error) {
-				return node.TableSource(in.Task, in.Info(self), t.open(in), t.emitter(in, self, k, v)), nil
+				return node.TableSource(in.Task, in.Info(self), t.emitter(in, self, k, v)), nil
 			}))
 		return t.add(c, n, k, v, c.Out(s.op))
 	}}, s.op)
@@ -167,11 +167,11 @@ func filterTable[K, V any](from Table[K, V], set settings, given any, keep maker
 	t.value = ownSerde(&set.value, up.value)
 	// Where old values are to be had anyway, they spare deletions of rows that were never there.
 	t.sendOld = up.enableOld(false)
-	t.compute = func(in *topology.Instance, self *topology.Node) node.Getter[K, V] {
-		return node.FilterGetter(in.Task, in.Info(self), keep(in.Task, in.Info(self)), up.getter(in))
+	t.compute = func(in *topology.Instance, self *topology.Node, asOf *int64) node.Getter[K, V] {
+		return node.FilterGetter(in.Task, in.Info(self), keep(in.Task, in.Info(self)), up.getter(in, asOf))
 	}
 	return t.finish(up.op, func(in *topology.Instance, self *topology.Node, out *node.Emitter[K, V]) any {
-		return node.FilterTable(in.Task, in.Info(self), keep(in.Task, in.Info(self)), t.open(in), out)
+		return node.FilterTable(in.Task, in.Info(self), keep(in.Task, in.Info(self)), up.versioned(), out)
 	})
 }
 
@@ -190,10 +190,10 @@ func mapTable[K, V, V2 any](from Table[K, V], set settings, given any, f maker[K
 	up := from.table()
 	up.b.notNil(&set, given)
 	t := derive[K, V, V2](up, set, "KTABLE-MAPVALUES-", true)
-	t.compute = func(in *topology.Instance, self *topology.Node) node.Getter[K, V2] {
-		return node.MapGetter(in.Task, in.Info(self), f(in.Task, in.Info(self)), up.getter(in))
+	t.compute = func(in *topology.Instance, self *topology.Node, asOf *int64) node.Getter[K, V2] {
+		return node.MapGetter(in.Task, in.Info(self), f(in.Task, in.Info(self)), up.getter(in, asOf))
 	}
 	return t.finish(up.op, func(in *topology.Instance, self *topology.Node, out *node.Emitter[K, V2]) any {
-		return node.MapTable(in.Task, in.Info(self), f(in.Task, in.Info(self)), t.open(in), out)
+		return node.MapTable(in.Task, in.Info(self), f(in.Task, in.Info(self)), out)
 	})
 }

@@ -31,10 +31,12 @@ type table[K, V any] struct {
 	rows       func(in *topology.Instance) *state.Table[K, V]
 	read       func(in *topology.Instance, self *topology.Node) node.Getter[K, V]
 
-	// Of tables without a store, whose rows are computed from those of the table above:
+	// Of tables without a store, whose rows are computed from those of the tables above:
 	oldFrom func(force bool) bool
 	stores  func() []string
-	compute func(in *topology.Instance, self *topology.Node) node.Getter[K, V]
+	history func() bool // they keep older versions
+	compute func(in *topology.Instance, self *topology.Node, asOf *int64) node.Getter[K, V]
+	joined  bool // of two tables, which must send old values where this one does
 }
 
 // ownSerde is the serde of an option if it has the right type, else the inherited one. A wrong type is reported by Build.
@@ -50,6 +52,8 @@ func (t *table[K, V]) enableOld(force bool) bool {
 	switch {
 	case t.sendOld:
 		return true
+	case t.joined:
+		t.oldFrom(true)
 	case t.stored:
 	case t.lazy:
 		if !force {
@@ -79,13 +83,14 @@ func (t *table[K, V]) storeNames() []string {
 // derive begins a table that is computed row by row from another. It has a store only if the user names it.
 func derive[K, V, V2 any](up *table[K, V], set settings, prefix string, burns bool) *table[K, V2] {
 	g := up.b.graph
-	if burns && set.materialized && set.store == "" {
-		g.StoreName(prefix)
+	t := &table[K, V2]{b: up.b, set: set, store: set.store, stored: set.named(), sources: up.sources}
+	if set.materialized && set.store == "" && (burns || t.stored) {
+		t.store = g.StoreName(prefix)
 	}
-	t := &table[K, V2]{b: up.b, set: set, store: set.store, stored: set.store != "", sources: up.sources, closeAfter: up.closeAfter}
+	t.closeAfter = up.closeAfter
 	t.key = ownSerde(&t.set.key, up.key)
 	t.value = ownSerde[V2](&t.set.value, nil)
-	t.oldFrom, t.stores = up.enableOld, up.storeNames
+	t.oldFrom, t.stores, t.history = up.enableOld, up.storeNames, up.versioned
 	t.name = g.NameOr(set.name, prefix)
 	return t
 }
@@ -115,9 +120,9 @@ func (t *table[K, V]) serdes(c *topology.Compiler) (k serde.Serde[K], v serde.Se
 
 // add adds the table's node, and its store if it has one.
 func (t *table[K, V]) add(c *topology.Compiler, n *topology.Node, k serde.Serde[K], v serde.Serde[V],
-	parent *topology.Node) *topology.Node {
+	parents ...*topology.Node) *topology.Node {
 	n.OnError = t.set.policy
-	c.Add(n, parent)
+	c.Add(n, parents...)
 	t.addStore(c, n, k, v)
 	return n
 }
@@ -126,18 +131,24 @@ func (t *table[K, V]) add(c *topology.Compiler, n *topology.Node, k serde.Serde[
 func (t *table[K, V]) addStore(c *topology.Compiler, n *topology.Node, k serde.Serde[K], v serde.Serde[V]) {
 	if !t.windows {
 		refuseWindowOptions(c, &t.set)
+	} else if t.set.history != nil {
+		c.Fault("%s: Versioned is for tables without windows: leave it out", t.set.call)
 	}
 	if !t.stored {
 		return
 	}
 	storable(c, t.set.call, k, v)
 	var spec state.Spec
-	if t.spec != nil {
+	switch {
+	case t.spec != nil:
 		spec = t.spec()
-	} else {
+	case t.set.history != nil:
+		spec = state.VersionedSpec(t.store, k, v, state.VersionedConfig{History: t.set.history.Milliseconds()})
+	default:
 		spec = state.TableSpec(t.store, k, v)
 	}
-	spec.InMemory, spec.Logged, spec.Buffered = t.set.inMemory, !t.set.noChangelog, t.set.emit == EmitDeduped
+	spec.InMemory, spec.Logged = t.set.inMemory, !t.set.noChangelog
+	spec.Buffered = t.set.emit == EmitDeduped && t.set.history == nil
 	reads := ""
 	if spec.FromSource != nil {
 		reads = t.reads
@@ -168,10 +179,21 @@ func storable[K, V any](c *topology.Compiler, call string, k serde.Serde[K], v s
 	}
 }
 
-// open returns the table's store in a task, nil if it has none.
+// versioned tells whether the table keeps older versions of its rows, or can compute them.
+func (t *table[K, V]) versioned() bool {
+	switch {
+	case t.set.history != nil:
+		return true
+	case t.stored || t.history == nil:
+		return false
+	}
+	return t.history()
+}
+
+// open returns the table's store in a task, nil if it has none or a versioned one.
 func (t *table[K, V]) open(in *topology.Instance) *state.Table[K, V] {
 	switch {
-	case !t.stored:
+	case !t.stored || t.set.history != nil:
 		return nil
 	case t.rows != nil:
 		return t.rows(in)
@@ -182,7 +204,7 @@ func (t *table[K, V]) open(in *topology.Instance) *state.Table[K, V] {
 // emitter makes what sends the table's changes on.
 func (t *table[K, V]) emitter(in *topology.Instance, self *topology.Node, k serde.Serde[K], v serde.Serde[V]) *node.Emitter[K, V] {
 	e := t.sender(in, self, k, v)
-	if t.stored {
+	if t.stored && t.set.history == nil {
 		in.AddDrain(e)
 	}
 	return e
@@ -190,18 +212,25 @@ func (t *table[K, V]) emitter(in *topology.Instance, self *topology.Node, k serd
 
 // sender is an emitter whose buffer, if it has one, is emptied by another one of the table.
 func (t *table[K, V]) sender(in *topology.Instance, self *topology.Node, k serde.Serde[K], v serde.Serde[V]) *node.Emitter[K, V] {
-	return node.NewEmitter(in.Task, in.Info(self), t.open(in), t.stored && in.Buffered(t.store), t.sendOld,
+	e := node.NewEmitter(in.Task, in.Info(self), t.open(in), t.stored && in.Buffered(t.store), t.sendOld,
 		topology.After[K, node.Change[V]](in, self)).Describes(k, v)
+	if t.stored && t.set.history != nil {
+		e.Versions(in.Store(t.store).(*state.Versioned[K, V]))
+	}
+	return e
 }
 
-// getter makes what reads the table's rows in a task.
-func (t *table[K, V]) getter(in *topology.Instance) node.Getter[K, V] {
+// getter makes what reads the table's rows in a task: as they are, or, unless asOf is nil and if the table is versioned, as they
+// were at that time.
+func (t *table[K, V]) getter(in *topology.Instance, asOf *int64) node.Getter[K, V] {
 	self := in.Node(t.name)
-	if t.read != nil {
+	switch {
+	case t.read != nil:
 		return t.read(in, self)
-	}
-	if t.stored {
+	case t.stored && t.set.history != nil:
+		return node.VersionedGetter(in.Task, in.Info(self), in.Store(t.store).(*state.Versioned[K, V]), asOf)
+	case t.stored:
 		return node.StoreGetter(in.Task, in.Info(self), t.open(in))
 	}
-	return t.compute(in, self)
+	return t.compute(in, self, asOf)
 }

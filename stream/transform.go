@@ -61,10 +61,10 @@ func transform[K, V, V2 any](from Table[K, V], set settings, prefix string, burn
 	f func(*node.Task, *node.Info) func(K, Opt[V]) (Opt[V2], error)) Table[K, V2] {
 	up := from.table()
 	t := derive[K, V, V2](up, set, prefix, burns)
-	t.compute = func(in *topology.Instance, self *topology.Node) node.Getter[K, V2] {
-		return node.TransformGetter(in.Task, in.Info(self), f(in.Task, in.Info(self)), up.getter(in))
+	t.compute = func(in *topology.Instance, self *topology.Node, asOf *int64) node.Getter[K, V2] {
+		return node.TransformGetter(in.Task, in.Info(self), f(in.Task, in.Info(self)), up.getter(in, asOf))
 	}
 	return t.finish(up.op, func(in *topology.Instance, self *topology.Node, out *node.Emitter[K, V2]) any {
-		return node.TransformTable(in.Task, in.Info(self), f(in.Task, in.Info(self)), t.open(in), out)
+		return node.TransformTable(in.Task, in.Info(self), f(in.Task, in.Info(self)), out)
 	})
 }

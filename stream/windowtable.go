@@ -17,7 +17,7 @@ type folder[K, A any] interface {
 	// in common; it may be nil.
 	route(store string, was map[*reuse]any) (op *topology.Op, sources []*topology.Op, key serde.Serde[K])
 	// The others make the node's Wire, for a table without windows, with time windows, with sessions.
-	plain(c *topology.Compiler, set *settings, zero func() A, table func(*topology.Instance) *state.Table[K, A],
+	plain(c *topology.Compiler, set *settings, zero func() A,
 		out func(*topology.Instance, *topology.Node) *node.Emitter[K, A]) wire
 	windows(c *topology.Compiler, set *settings, zero func() A, w windowing, store func(*topology.Instance) node.WindowStore[K, A],
 		out func(*topology.Instance, *topology.Node) *node.Emitter[Windowed[K], A]) wire
@@ -49,11 +49,11 @@ func (f *fold[K, V, A]) route(store string, was map[*reuse]any) (*topology.Op, [
 	return f.s.op, f.s.sources, ownSerde(&f.g.set.key, f.s.key)
 }
 
-func (f *fold[K, V, A]) plain(c *topology.Compiler, set *settings, zero func() A, table func(*topology.Instance) *state.Table[K, A],
+func (f *fold[K, V, A]) plain(c *topology.Compiler, set *settings, zero func() A,
 	out func(*topology.Instance, *topology.Node) *node.Emitter[K, A]) wire {
 	return wired(f.s, c, set, func(in *topology.Instance, self *topology.Node) (node.Proc[K, V], error) {
 		t, at := in.Task, in.Info(self)
-		return node.Aggregate(t, at, f.step(zero)(t, at), table(in), out(in, self)), nil
+		return node.Aggregate(t, at, f.step(zero)(t, at), out(in, self)), nil
 	})
 }
 

@@ -85,7 +85,7 @@ func init() {
 		"transformValues": buildTransformValues, "oldValues": buildOldValues,
 		"groupByKey": buildGroupByKey, "groupBy": buildGroupBy, "count": buildCount, "reduce": buildReduce,
 		"aggregate": buildAggregate, "joinTable": buildJoinTable, "joinForeign": buildJoinForeign,
-		"windowBy": buildWindowBy, "cogroup": buildCogroup,
+		"joinTables": buildJoinTables, "windowBy": buildWindowBy, "cogroup": buildCogroup,
 	}
 }
 

@@ -41,6 +41,8 @@ func storeOptions(s *Step) ([]stream.AggOption, error) {
 			}
 		case "retention_ms":
 			opts = append(opts, stream.Retention(time.Duration(whole(v))*time.Millisecond))
+		case "versioned_ms":
+			opts = append(opts, stream.Versioned(time.Duration(whole(v))*time.Millisecond))
 		case "changelog":
 			if v == false {
 				opts = append(opts, stream.NoChangelog())

@@ -4,15 +4,11 @@ package conformance
 // The list shrinks to nothing.
 func postponed(s Step) bool {
 	switch s.Op {
-	case "changes", "joinTables", "suppress":
+	case "changes", "suppress":
 		return true
 	case "joinTable":
 		_, grace := s.Rest["grace_ms"]
 		return grace
-	}
-	if store, ok := s.Rest["store"].(map[string]any); ok {
-		_, versioned := store["versioned_ms"]
-		return versioned
 	}
 	return false
 }

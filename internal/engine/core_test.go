@@ -89,7 +89,7 @@ func coreProgram(w *coreMember, id record.TaskID, flaky func() bool) (*Program, 
 		}
 		return nil
 	})
-	count := node.Aggregate(n, infos[2], step, table, em)
+	count := node.Aggregate(n, infos[2], step, em)
 	late := node.Sink(n, infos[6], "late", dests["late"], serde.String, serde.String, nil)
 	due := &coreDue{node: n, info: infos[5], clock: n.NewClock("due"), flaky: flaky, p: id.Partition,
 		next: node.Join[string, string]([]any{late, count})}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/record"
-	"github.com/oxbow-streams/oxbow/state"
 )
 
 // Step computes the next aggregate of a key; old is absent for its first record. An absent result deletes the row.
@@ -17,27 +16,20 @@ type Step[K, V, A any] func(k K, v V, old record.Opt[A]) (record.Opt[A], error)
 //	A2  The row's timestamp is the largest of its records since it came to be.
 //	A3  Order of arrival decides, not time: there is no lateness here.
 //	A4  When a step deletes the row, the next record of the key begins anew.
-func Aggregate[K, V, A any](t *Task, at *Info, step Step[K, V, A], store *state.Table[K, A],
-	out *Emitter[K, A]) Proc[K, V] {
-	t.looksUp(store)
+func Aggregate[K, V, A any](t *Task, at *Info, step Step[K, V, A], out *Emitter[K, A]) Proc[K, V] {
+	out.looksUp()
 	return func(r *Rec[K, V]) error {
 		if r.NullKey || r.Null {
 			at.Stats.Dropped[dropOf(r.NullKey)]++
 			return nil
 		}
-		t.At, t.Doing = at, DoingState
-		e, err := store.Find(r.Key)
+		e, old, ts, had, err := out.load(r.Key)
 		if err != nil {
-			return t.stateError(at, err)
-		}
-		old, ts, had, err := store.Value(e)
-		if err != nil {
-			return t.stateError(at, err)
+			return err
 		}
 		if !had || ts < r.Time {
 			ts = r.Time
 		}
-		t.Doing = DoingFunction
 		now, err := step(r.Key, r.Value, record.OptOf(old, had))
 		if err != nil {
 			return t.userError(at, err)
@@ -119,24 +111,17 @@ func GroupTable[K, V, K2, V2 any](t *Task, at *Info, group GroupChange[K, V, K2,
 //	A5  What a change takes away is subtracted first, if there is an aggregate to subtract from; what it brings is added
 //	    then.
 //	A6  A group whose last member has left stays, unless a step deletes it.
-func AggregateTable[K, V, A any](t *Task, at *Info, add, sub Step[K, V, A], store *state.Table[K, A],
-	out *Emitter[K, A]) Proc[K, Change[V]] {
-	t.looksUp(store)
+func AggregateTable[K, V, A any](t *Task, at *Info, add, sub Step[K, V, A], out *Emitter[K, A]) Proc[K, Change[V]] {
+	out.looksUp()
 	return func(r *Rec[K, Change[V]]) error {
 		if r.NullKey {
 			return t.Fail(dlq.StageProcess, at, errors.New("a change of a group has a null key"))
 		}
-		t.At, t.Doing = at, DoingState
-		e, err := store.Find(r.Key)
+		e, v, ts, had, err := out.load(r.Key)
 		if err != nil {
-			return t.stateError(at, err)
-		}
-		v, ts, had, err := store.Value(e)
-		if err != nil {
-			return t.stateError(at, err)
+			return err
 		}
 		now := record.OptOf(v, had)
-		t.Doing = DoingFunction
 		time := r.Time
 		if gone, ok := r.Value.Old.Get(); ok && had {
 			time = max(time, ts)

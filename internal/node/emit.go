@@ -17,7 +17,8 @@ import (
 type Emitter[K, V any] struct {
 	task     *Task
 	at       *Info
-	store    *state.Table[K, V] // nil: not materialised
+	store    *state.Table[K, V]     // nil: not materialised, or in versions
+	versions *state.Versioned[K, V] // the store of a versioned table; else nil
 	buffered bool
 	sendOld  bool
 	next     Proc[K, Change[V]]
@@ -42,6 +43,9 @@ func (o *Emitter[K, V]) Describes(keys serde.Serde[K], values serde.Serde[V]) *E
 
 // put stores a row and sends the change on. stored is the row's timestamp, time that of the record.
 func (o *Emitter[K, V]) put(e state.Entry, k K, now record.Opt[V], stored, time int64, h record.Headers) error {
+	if o.versions != nil {
+		return o.putVersion(k, now, stored, h)
+	}
 	o.task.At, o.task.Doing = o.at, DoingState
 	var old record.Opt[V]
 	if o.buffered || o.sendOld {

@@ -127,7 +127,7 @@ func TestAggregateRules(t *testing.T) {
 	b := newBench(t)
 	s := openTable(b, "s", serde.String)
 	out := NewEmitter(b.task, b.at, s, false, true, changes[string](b))
-	p := Aggregate(b.task, b.at, concat, s, out)
+	p := Aggregate(b.task, b.at, concat, out)
 	b.expect("A1 A2 A4", b.run(p, "a=1@10", "a=2@5", "-=x@99", "a=-@99", "b=1@1", "a=delete@7", "a=3@6"),
 		"a:1<-@10 a:12<1@10 b:1<-@1 a:-<12@10 a:3<-@6")
 	if b.at.Stats.Dropped[DropNullKey] != 1 || b.at.Stats.Dropped[DropNullValue] != 1 {
@@ -144,7 +144,7 @@ func TestEmissionBuffer(t *testing.T) {
 	b := newBench(t)
 	s := openTable(b, "s", serde.String)
 	out := NewEmitter(b.task, b.at, s, true, true, changes[string](b))
-	p := Aggregate(b.task, b.at, concat, s, out)
+	p := Aggregate(b.task, b.at, concat, out)
 	b.expect("nothing at once", b.run(p, "a=1@1", "b=1@2", "a=2@3", "c=1@4", "c=delete@5"), "")
 	b.expect("E1 E2: the newest of each key, by its last update", b.drain(out), "b:1<-@2 a:12<-@3")
 	b.run(p, "a=3@1", "b=delete@9")
@@ -157,17 +157,17 @@ func TestEmissionBuffer(t *testing.T) {
 func TestTableRules(t *testing.T) {
 	b := newBench(t)
 	s := openTable(b, "s", serde.String)
-	src := TableSource(b.task, b.at, s, NewEmitter(b.task, b.at, s, false, true, changes[string](b)))
+	src := TableSource(b.task, b.at, NewEmitter(b.task, b.at, s, false, true, changes[string](b)))
 	b.expect("T1", b.run(src, "a=1@10", "a=2@5", "-=x@1", "a=-@6", "b=-@7"), "a:1<-@10 a:2<1@5 a:-<2@6 b:-<-@7")
 
-	bare := TableSource[string, string](b.task, b.at, nil, NewEmitter[string, string](b.task, b.at, nil, false, true, changes[string](b)))
+	bare := TableSource[string, string](b.task, b.at, NewEmitter[string, string](b.task, b.at, nil, false, true, changes[string](b)))
 	b.expect("T2", b.run(bare, "a=1@1", "a=-@2"), "a:1<-@1 a:-<-@2")
 
 	keep := func(_, v string) (bool, error) { return v != "no", nil }
 	chain := func(sendOld bool, store *state.Table[string, string]) Proc[string, string] {
 		up := openTable(b, "up", serde.String)
-		f := FilterTable(b.task, b.at, keep, store, NewEmitter(b.task, b.at, store, false, sendOld, changes[string](b)))
-		return TableSource(b.task, b.at, up, NewEmitter(b.task, b.at, up, false, sendOld, f))
+		f := FilterTable(b.task, b.at, keep, false, NewEmitter(b.task, b.at, store, false, sendOld, changes[string](b)))
+		return TableSource(b.task, b.at, NewEmitter(b.task, b.at, up, false, sendOld, f))
 	}
 	b.expect("T3 without old values", b.run(chain(false, nil), "a=no@1", "a=yes@2", "a=no@3", "a=no@4"),
 		"a:-<-@1 a:yes<-@2 a:-<-@3 a:-<-@4")
@@ -176,9 +176,9 @@ func TestTableRules(t *testing.T) {
 		"a:yes<-@2 a:-<yes@3")
 
 	double := func(_, v string) (string, error) { return v + v, nil }
-	m := MapTable(b.task, b.at, double, nil, NewEmitter[string, string](b.task, b.at, nil, false, true, changes[string](b)))
+	m := MapTable(b.task, b.at, double, NewEmitter[string, string](b.task, b.at, nil, false, true, changes[string](b)))
 	up := openTable(b, "up2", serde.String)
-	b.expect("map", b.run(TableSource(b.task, b.at, up, NewEmitter(b.task, b.at, up, false, true, m)), "a=1@1", "a=2@2", "a=-@3"),
+	b.expect("map", b.run(TableSource(b.task, b.at, NewEmitter(b.task, b.at, up, false, true, m)), "a=1@1", "a=2@2", "a=-@3"),
 		"a:11<-@1 a:22<11@2 a:-<22@3")
 }
 
@@ -189,7 +189,7 @@ func TestGroupRules(t *testing.T) {
 	sub := func(_, v string, old record.Opt[string]) (record.Opt[string], error) {
 		return record.Some(strings.Replace(old.Or("?"), v, "", 1)), nil
 	}
-	fold := AggregateTable(b.task, b.at, concat, sub, agg, out)
+	fold := AggregateTable(b.task, b.at, concat, sub, out)
 	// The group is the first letter of the value; values without one have none.
 	group := GroupTable(b.task, b.at, func(k, v string) (string, string, bool, error) {
 		if v == "" {
@@ -197,7 +197,7 @@ func TestGroupRules(t *testing.T) {
 		}
 		return v[:1], v[1:], true, nil
 	}, func(a, b string) (bool, error) { return a == b, nil }, fold)
-	src := TableSource(b.task, b.at, up, NewEmitter(b.task, b.at, up, false, true, group))
+	src := TableSource(b.task, b.at, NewEmitter(b.task, b.at, up, false, true, group))
 	b.expect("G1 G2 A5 A6", b.run(src, "k=x1@5", "l=x2@1", "k=x3@2", "k=y3@9", "k=@10", "l=-@3"),
 		"x:1<-@5 x:12<1@5 x:23<12@5 x:2<23@9 y:3<-@9 y:<3@10 x:<2@9")
 }
@@ -205,9 +205,9 @@ func TestGroupRules(t *testing.T) {
 func TestJoinTableRules(t *testing.T) {
 	b := newBench(t)
 	users := openTable(b, "users", serde.String)
-	put := TableSource(b.task, b.at, users, NewEmitter(b.task, b.at, users, false, false, Join[string, Change[string]](nil)))
+	put := TableSource(b.task, b.at, NewEmitter(b.task, b.at, users, false, false, Join[string, Change[string]](nil)))
 	join := func(left bool) Proc[string, string] {
-		return JoinTable(b.task, b.at, StoreGetter(b.task, b.at, users), left,
+		return JoinTable(b.task, b.at, StoreGetter(b.task, b.at, users), new(int64), left,
 			func(k, l string, r record.Opt[string]) (string, error) { return l + "+" + show(r), nil },
 			func(r *Rec[string, string]) error {
 				b.out = append(b.out, fmt.Sprintf("%s:%s@%d", r.Key, r.Value, r.Time))
@@ -281,7 +281,7 @@ func BenchmarkCount(b *testing.B) {
 	out := NewEmitter(n.task, n.at, s, true, false, Join[string, Change[int64]](nil))
 	p := Aggregate(n.task, n.at, func(_ string, _ string, old record.Opt[int64]) (record.Opt[int64], error) {
 		return record.Some(old.Or(0) + 1), nil
-	}, s, out)
+	}, out)
 	keys := make([]string, 100_000)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("key-%012d", (i*7919)%len(keys))
