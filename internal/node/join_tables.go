@@ -8,7 +8,8 @@ import "github.com/oxbow-streams/oxbow/internal/record"
 //	TT1  A change of either table makes a result of its new value and the other table's row as it is now; its time is the larger
 //	     one of the two.
 //	TT2  Inner: without a row on the other side nothing is sent on. Left: a change on the right does nothing without a row on
-//	     the left. Left and outer: what has neither an old nor a new value and meets no row is not sent on.
+//	     the left. Left and outer: what has neither an old nor a new value and meets no row is not sent on. So an inner join of
+//	     a table with itself sends no deletion: when the row is gone, neither side finds it. Kafka Streams does the same.
 //	TT3  A side that has lost its value deletes the result, if the result needs it; else the result is made anew without it. A
 //	     deletion is sent on also where there was no result: only old values would tell.
 //	TT4  An update that is older than the row of its versioned table is dropped and counted.
