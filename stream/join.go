@@ -2,8 +2,10 @@ package stream
 
 import (
 	"context"
+	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/node"
+	"github.com/oxbow-streams/oxbow/state"
 	"github.com/oxbow-streams/oxbow/topology"
 )
 
@@ -82,6 +84,9 @@ func joinTable[K, L, R, O any](l Stream[K, L], right Table[K, R], set settings, 
 	}
 	sources := union(l.sources, r.sources)
 	b.graph.Copartition(sources)
+	if set.grace != nil && (*set.grace < 0 || *set.grace%time.Millisecond != 0) {
+		faultf(b, &set, "Grace of %v: want whole milliseconds, not less than zero", *set.grace)
+	}
 	stores := r.storeNames()
 	prefix := "KSTREAM-JOIN-"
 	if left {
@@ -92,6 +97,9 @@ func joinTable[K, L, R, O any](l Stream[K, L], right Table[K, R], set settings, 
 		n := topology.NewProcessor(name, wired(l, c, &set,
 			func(in *topology.Instance, self *topology.Node) (node.Proc[K, L], error) {
 				at := new(int64)
+				if set.grace != nil {
+					return graceJoin(in, self, &set, r, at, left, join), nil
+				}
 				return node.JoinTable(in.Task, in.Info(self), r.getter(in, at), at, left, join(in.Task, in.Info(self)),
 					topology.After[K, O](in, self)), nil
 			}))
@@ -100,10 +108,38 @@ func joinTable[K, L, R, O any](l Stream[K, L], right Table[K, R], set settings, 
 		for _, s := range stores {
 			c.Connect(n, s)
 		}
+		if set.grace != nil {
+			addGraceBuffer(c, n, &set, l, r)
+		}
 		return n
 	}}
 	b.graph.Add(op, l.op)
 	return Stream[K, O]{b: b, op: op, name: name, key: ownSerde(&set.key, l.key), sources: sources, again: new(reuse)}
+}
+
+const bufferSuffix = "-Buffer"
+
+// addGraceBuffer adds the store in which the records of a stream wait.
+func addGraceBuffer[K, L, R any](c *topology.Compiler, n *topology.Node, set *settings, l Stream[K, L], r *table[K, R]) {
+	switch h := r.set.history; {
+	case !r.versioned():
+		c.Fault("%s: Grace needs a table that is Versioned", set.call)
+	case h != nil && *h < *set.grace:
+		c.Fault("%s: Grace of %v is longer than the history of the table, %v: it would see rows that are forgotten by then",
+			set.call, *set.grace, *h)
+	}
+	k, v := keySerde(c, l.b, set, l.key), valueSerde(c, l.b, set, l.value)
+	name := n.Name + bufferSuffix
+	c.Store(n, &topology.Store{Name: name, Spec: state.GraceBufferSpec(name, k, v), Identity: n})
+}
+
+func graceJoin[K, L, R, O any](in *topology.Instance, self *topology.Node, set *settings, r *table[K, R], at *int64, left bool,
+	join joinMaker[K, L, R, O]) node.Proc[K, L] {
+	t, info, store := in.Task, in.Info(self), self.Name+bufferSuffix
+	j := &node.GraceJoin[K, L, R, O]{Task: t, At: info, Clock: t.NewClock(store), Grace: set.grace.Milliseconds(),
+		Buffer: in.Store(store).(*state.GraceBuffer[K, L]), Table: r.getter(in, at), AsOf: at, Left: left, Join: join(t, info),
+		Next: topology.After[K, O](in, self)}
+	return j.Proc()
 }
 
 // repartitionForJoin sends a stream through a topic, named by the user or after the stream. Joins that are not named share it.

@@ -27,7 +27,8 @@ type (
 	// AggOption is for tables that are computed: [Named], [OnError], [As], [WithKey], [WithValue], [InMemory], [NoChangelog],
 	// [EmitDeduped], [EmitEvery], [Versioned]; of tables of windows also [EmitOnClose], [Retention].
 	AggOption interface{ agg(*settings) }
-	// JoinOption is for joins: [Named], [OnError], [WithKey], [WithValue] (of the stream, where it is repartitioned).
+	// JoinOption is for joins with a table: [Named], [OnError], [WithKey], [WithValue] (of the stream, where it is repartitioned or
+	// buffered), [Grace].
 	JoinOption interface{ join(*settings) }
 	// StreamJoinOption is for joins of two streams: [Named], [OnError], [As] (the beginning of the names of its stores), [WithKey],
 	// [WithLeft], [WithRight], [WithValue] (of the sides that have values of its type), [InMemory], [NoChangelog].
@@ -44,6 +45,7 @@ type settings struct {
 
 	key, value  typedSerde
 	left, right typedSerde
+	grace       *time.Duration // of a join with a table
 
 	inMemory, noChangelog bool
 	materialized          bool // a store option was given
@@ -225,6 +227,15 @@ func WithKey[K any](k serde.Serde[K]) serdeOption {
 func WithValue[V any](v serde.Serde[V]) serdeOption {
 	return func(s *settings) { s.value = typedSerde{v, reflect.TypeFor[V]()} }
 }
+
+// joinOnly is an option of joins with a table.
+type joinOnly func(*settings)
+
+func (o joinOnly) join(s *settings) { o(s) }
+
+// Grace lets the records of a stream wait for so long, in its own time, before they are joined with a table, which has heard of
+// more by then. The table must be [Versioned], with a history that is not shorter: each record sees it as it was at its own time.
+func Grace(d time.Duration) joinOnly { return func(s *settings) { s.grace = &d } }
 
 // ofSides is an option about one side of a join of streams.
 type ofSides func(*settings)

@@ -324,6 +324,9 @@ func buildJoinTable(p *program, s *Step) (any, error) {
 	}
 	w := p.types[s.Of[0]]
 	opts := []stream.JoinOption{stream.WithKey[any](dynamic{w.key}), stream.WithValue[any](dynamic{w.value})}
+	if _, ok := s.Field("grace_ms"); ok {
+		opts = append(opts, stream.Grace(time.Duration(s.Number("grace_ms", 0))*time.Millisecond))
+	}
 	switch how := s.Text("how"); how {
 	case "inner":
 		return stream.Present(stream.TryJoinTable(l, r, func(ctx context.Context, k, lv, rv any) (opt, error) {

@@ -6,9 +6,6 @@ func postponed(s Step) bool {
 	switch s.Op {
 	case "changes", "suppress":
 		return true
-	case "joinTable":
-		_, grace := s.Rest["grace_ms"]
-		return grace
 	}
 	return false
 }
