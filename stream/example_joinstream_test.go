@@ -137,3 +137,13 @@ func ExampleWithLeft() {
 	runAt(b, "a k x 0", "b k ann 1")
 	// Output: k ann @1
 }
+
+func ExampleGrace() {
+	b := stream.NewBuilder()
+	prices := stream.TableFrom(b, "prices", serde.String, serde.String, stream.As("prices"), stream.Versioned(time.Hour))
+	stream.JoinTable(from(b, "orders"), prices, func(_, order, price string) string { return order + " for " + price },
+		stream.Grace(time.Minute)).To("out", stream.WithValue(serde.String))
+	// The price of the order's time comes after the order, but not too late.
+	runAt(b, "prices tea 1€ 0", "orders tea one 30000", "prices tea 2€ 20000", "prices tea 3€ 40000", "orders tea two 95000")
+	// Output: tea one for 2€ @30000
+}

@@ -14,6 +14,7 @@ func init() {
 	transcriptPrograms["joinGlobal"] = program(joinGlobalProgram)
 	transcriptPrograms["joinStream"] = program(joinStreamProgram)
 	transcriptPrograms["joinSick"] = program(joinSickProgram)
+	transcriptPrograms["joinGrace"] = program(joinGraceProgram)
 }
 
 func sick(v string) error {
@@ -60,4 +61,14 @@ func joinSickProgram(b *stream.Builder) {
 	stream.TryOuterJoinStream(on(b, "a"), on(b, "b"), w, func(_ context.Context, _ string, l, r some) (string, error) {
 		return l.Or("?") + "+" + r.Or("?"), sick(l.Or("") + r.Or(""))
 	}, stream.As("j")).To("out", stream.WithValue(serde.String))
+}
+
+// joinGraceProgram joins orders with the price that held at their time, 10 ms later.
+func joinGraceProgram(b *stream.Builder) {
+	prices := tableOn(b, "prices", stream.As("prices"), stream.Versioned(time.Minute))
+	orders, grace, text := on(b, "orders"), stream.Grace(10*time.Millisecond), stream.WithValue(serde.String)
+	stream.TryJoinTable(orders, prices, func(_ context.Context, _, o, p string) (string, error) {
+		return o + "/" + p, sick(o)
+	}, grace).To("inner", text)
+	stream.LeftJoinTable(orders, prices, func(_, o string, p some) string { return o + "/" + p.Or("?") }, grace).To("left", text)
 }
