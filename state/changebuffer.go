@@ -17,7 +17,7 @@ type ChangeBuffer[K, V any] struct {
 
 	kbuf, nbuf, obuf, pbuf, vbuf, room []byte
 	hbuf                               []byte // headers of the first row
-	skipped                            []byte // headers that nobody asked for
+	skim, skipped                      []byte // a value that is only looked at, and its headers
 	topics                             names
 }
 
@@ -114,7 +114,10 @@ func (s *ChangeBuffer[K, V]) encode(room []byte, v record.Opt[V]) (val, grown []
 
 // read takes the value of a row apart; its context is left out.
 func (s *ChangeBuffer[K, V]) read(i uint32) (v BufferValue, err error) {
-	b, err := s.value(i, s.room)
+	b, err := s.value(i, s.skim)
+	if s.slots[i].flags&rowAway != 0 {
+		s.skim = b
+	}
 	if err == nil {
 		var raw []byte
 		if _, raw, err = v.parse(b, s.skipped[:0]); raw != nil {

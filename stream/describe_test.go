@@ -228,6 +228,8 @@ func (s *script) stateful(w []string, opts []any) bool {
 		s.streams[name] = table.ToStream(pick[stream.NodeOption](opts...)...)
 	case "toStreamBy":
 		s.streams[name] = stream.ToStreamBy(table, func(k string, _ stream.Opt[string]) string { return k }, pick[stream.NodeOption](opts...)...)
+	case "suppressCount":
+		s.counts[name] = s.counts[of].SuppressUntilTimeLimit(0, pick[stream.BufferOption](opts...)...)
 	case "countTo":
 		s.counts[of].ToStream(pick[stream.NodeOption](opts...)...).To(w[3])
 	case "tfilter":

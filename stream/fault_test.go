@@ -52,6 +52,28 @@ var faults = []struct {
 	write func(b *stream.Builder)
 }{
 	{"empty", func(b *stream.Builder) {}},
+	{"buffers", func(b *stream.Builder) {
+		t := tableOf(b, "in")
+		t.SuppressUntilTimeLimit(-time.Second)
+		t.SuppressUntilTimeLimit(time.Microsecond)
+		t.SuppressUntilTimeLimit(time.Second, stream.MaxRecords(-1), stream.MaxBytes(-2))
+		t.SuppressUntilTimeLimit(time.Second, stream.EmitEarlyWhenFull())
+		t.SuppressUntilTimeLimit(time.Second, stream.MaxRecords(1), stream.EmitEarlyWhenFull(), stream.StopWhenFull())
+		per := stream.WindowBy(from(b, "clicks").GroupByKey(), stream.Tumbling(time.Minute)).Count()
+		stream.SuppressUntilWindowCloses(per, stream.MaxRecords(1), stream.EmitEarlyWhenFull())
+		windows := serde.TimeWindowed(serde.String, time.Minute)
+		stream.SuppressUntilWindowCloses(stream.TableFrom(b, "windows", windows, serde.String))
+	}},
+	{"foreign keys", func(b *stream.Builder) {
+		l, r := tableOf(b, "left"), tableOf(b, "right")
+		f := func(_, v string) string { return v }
+		join := func(_, _, v string) string { return v }
+		stream.JoinForeign(l, r, nil, join)
+		stream.JoinForeign(l, r, f, join, stream.PartitionRight(func(int64, int) int { return 0 }), stream.Named("fk"))
+		stream.JoinForeign(stream.MapTable(l, func(_, v string) order { return order{v} }), r, func(_ string, o order) string { return o.ID },
+			func(_ string, o order, _ string) string { return o.ID })
+		stream.JoinForeign(l, tableOf(stream.NewBuilder(), "other"), f, join)
+	}},
 	{"no serde", func(b *stream.Builder) {
 		orders := stream.MapValues(from(b, "in"), func(_, v string) order { return order{v} })
 		orders.To("out")

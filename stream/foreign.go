@@ -306,6 +306,9 @@ func (j *foreignJoin[K, L, F, R, O]) resultStep(response *topology.Op) Table[K, 
 	t := &table[K, O]{b: j.b, set: j.set, name: n.result, store: n.table, stored: j.set.store != "", lazy: true}
 	t.sources = union(j.l.sources, []*topology.Op{response})
 	t.key, t.value = ownSerde(&t.set.key, j.l.key), ownSerde[O](&t.set.value, nil)
+	if l, ok := j.l.closeAfter.Get(); ok && j.r.closeAfter.IsSome() {
+		t.closeAfter = Some(max(l, j.r.closeAfter.Or(0)))
+	}
 	t.op = j.b.graph.Add(&topology.Op{Site: j.set.site, Name: n.result, Write: func(c *topology.Compiler) *topology.Node {
 		source := c.Out(response)
 		resolve := j.add(c, topology.NewProcessor(n.resolve, func(in *topology.Instance, self *topology.Node) error {

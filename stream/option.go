@@ -60,7 +60,8 @@ type settings struct {
 	retention             Opt[time.Duration]
 	expireOnJump          bool
 
-	partitionLeft, partitionRight typed // of a foreign-key join
+	partitionLeft, partitionRight typed  // of a foreign-key join
+	bounds                        bounds // of a buffer
 }
 
 // typed is a value of an option whose type is checked at Build.
@@ -170,7 +171,12 @@ func (o anyStore) streamJoin(s *settings) { o(s) }
 func InMemory() anyStore { return func(s *settings) { s.inMemory = true } }
 
 // NoChangelog keeps a store without a changelog topic: a task that moves or loses its disk begins with an empty one.
-func NoChangelog() anyStore { return func(s *settings) { s.noChangelog = true } }
+func NoChangelog() unlogged { return unlogged{func(s *settings) { s.noChangelog = true }} }
+
+// unlogged is an option about the changelog of a store or a buffer.
+type unlogged struct{ anyStore }
+
+func (o unlogged) buffer(s *settings) { o.anyStore(s) }
 
 // windowStored is an option about the store of a table of windows.
 type windowStored func(*settings)

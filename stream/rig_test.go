@@ -30,6 +30,13 @@ type rig struct {
 	tasks []*rigTask
 	out   []string // topic key=value @time
 	queue []sent
+
+	partitions []sentTo // of all that was written
+}
+
+type sentTo struct {
+	topic     string
+	partition int32
 }
 
 type rigTask struct {
@@ -200,6 +207,7 @@ func (rt *rigTask) Partitions(node.Dest) int32 { return 4 }
 // Send implements node.Output.
 func (rt *rigTask) Send(d node.Dest, partition int32, time int64, key, value []byte, h record.Headers) error {
 	r, topic := rt.rig, topics[d]
+	r.partitions = append(r.partitions, sentTo{topic, partition})
 	rec := record.Raw{Key: clone(key), Value: clone(value), Time: time, Headers: h.Clone()}
 	for _, in := range r.topo.Internals {
 		if in.Topic == topic {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/oxbow-streams/oxbow/stream"
+	"github.com/oxbow-streams/oxbow/stream/serde"
 )
 
 // program is a topology under construction. Streams and tables carry any; types says what they are on the wire.
@@ -17,6 +18,9 @@ type program struct {
 	record  func(Output)
 	sources []source
 	caching bool
+
+	changes    map[string]*changes              // tables whose changes are inputs, by topic
+	windowKeys map[string]serde.Serde[windowed] // of these, those with windows
 
 	nullable map[string]optGrouped // grouped streams that show null values, by their steps
 
@@ -40,7 +44,7 @@ type programConfig struct {
 // build makes the topology of a case. record is called for each record that an observed step sees.
 func build(steps []Step, caching bool, record func(Output)) (p *program, err error) {
 	p = &program{b: stream.NewBuilder(), made: map[string]any{}, types: map[string]wire{}, record: record,
-		caching: caching, nullable: map[string]optGrouped{},
+		caching: caching, nullable: map[string]optGrouped{}, changes: map[string]*changes{}, windowKeys: map[string]serde.Serde[windowed]{},
 		cfg: programConfig{cache: "on", onError: "fail"}}
 	for i := range steps {
 		s := &steps[i]
@@ -85,6 +89,7 @@ func init() {
 		"transformValues": buildTransformValues, "oldValues": buildOldValues,
 		"groupByKey": buildGroupByKey, "groupBy": buildGroupBy, "count": buildCount, "reduce": buildReduce,
 		"aggregate": buildAggregate, "joinTable": buildJoinTable, "joinForeign": buildJoinForeign,
+		"suppress": buildSuppress, "changes": buildChanges,
 		"joinTables": buildJoinTables, "windowBy": buildWindowBy, "cogroup": buildCogroup,
 	}
 }

@@ -15,6 +15,10 @@ type anyRecord = stream.Record[any, any]
 func buildObserve(p *program, s *Step) (any, error) {
 	sink := s.Text("sink")
 	if s.Bool("changes", false) {
+		if t, ok := p.made[s.Of[0]].(windowTable); ok {
+			observeWindowChanges(p, t, sink)
+			return nil, nil
+		}
 		t, err := of[anyTable](p, s)
 		if err != nil {
 			return nil, err

@@ -71,6 +71,9 @@ func (p *program) feed(d *streamtest.Driver, in Input) error {
 	if in.Advance != nil {
 		return d.Advance(time.Duration(*in.Advance) * time.Millisecond)
 	}
+	if c := p.changes[in.Topic]; c != nil {
+		return p.feedChange(d, c, in)
+	}
 	w, err := p.sourceOf(in.Topic)
 	if err != nil {
 		return err
