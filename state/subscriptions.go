@@ -69,33 +69,53 @@ func (s *Subscriptions) Delete(foreign, primary []byte, ts int64) error {
 // Of iterates over the subscriptions of a foreign key, in the order of their primary keys' bytes.
 func (s *Subscriptions) Of(foreign []byte) (*SubscriptionCursor, error) {
 	s.cbuf = AppendCombinedKey(s.cbuf[:0], foreign, nil)
-	c, err := s.scan(s.cbuf, PrefixEnd(s.cbuf), false)
+	c, err := s.enc.openScan(s.engine, s.cbuf, PrefixEnd(s.cbuf), false)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("task %s: store %s: iterate: %w", s.task, s.name, err)
 	}
-	return &SubscriptionCursor{c, len(s.cbuf)}, nil
+	return &SubscriptionCursor{s: s, c: c, head: len(s.cbuf)}, nil
 }
 
-// SubscriptionCursor iterates over subscriptions, as they were when it was opened. It ends with its unit.
+// SubscriptionCursor iterates over subscriptions, as they were when it was opened. It ends with its unit. What it shows are views,
+// valid until the next call of Next.
 type SubscriptionCursor struct {
-	c    *Cursor[[]byte, []byte]
+	s    *Subscriptions
+	c    *scan[span]
 	head int
+	val  []byte
+	ts   int64
+	err  error
 }
 
 // Next goes to the next subscription. It returns false at the end and after an error.
-func (c *SubscriptionCursor) Next() bool { return c.c.Next() }
+func (c *SubscriptionCursor) Next() bool {
+	if c.err != nil || !c.c.next() {
+		return false
+	}
+	if c.c.raw == nil {
+		c.val, c.ts = c.s.enc.mem.bytes(c.c.x), c.c.ts
+		return true
+	}
+	c.val, c.ts, c.err = c.s.split(c.c.raw)
+	return c.err == nil
+}
 
 // Primary returns the primary key.
-func (c *SubscriptionCursor) Primary() []byte { return c.c.Key()[c.head:] }
+func (c *SubscriptionCursor) Primary() []byte { return c.c.key[c.head:] }
 
 // Value returns what was put.
-func (c *SubscriptionCursor) Value() []byte { return c.c.Value() }
+func (c *SubscriptionCursor) Value() []byte { return c.val }
 
 // Time returns the time of the subscription.
-func (c *SubscriptionCursor) Time() int64 { return c.c.Time() }
+func (c *SubscriptionCursor) Time() int64 { return c.ts }
 
 // Err returns what ended the iteration early, nil if nothing did.
-func (c *SubscriptionCursor) Err() error { return c.c.Err() }
+func (c *SubscriptionCursor) Err() error {
+	if c.err == nil && c.c.err != nil {
+		return fmt.Errorf("task %s: store %s: iterate: %w", c.s.task, c.s.name, c.c.err)
+	}
+	return c.err
+}
 
 // Close ends the cursor.
-func (c *SubscriptionCursor) Close() { c.c.Close() }
+func (c *SubscriptionCursor) Close() { c.c.stop() }
