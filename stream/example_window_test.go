@@ -9,9 +9,9 @@ import (
 	"github.com/oxbow-streams/oxbow/stream/streamtest"
 )
 
-// runAt pipes records of text, written "topic key=value @ms" with "-" for null, through a program and prints what it writes to
+// runTimed pipes records of text, written "topic key=value @ms" with "-" for null, through a program and prints what it writes to
 // "out".
-func runAt(b *stream.Builder, records ...string) {
+func runTimed(b *stream.Builder, records ...string) {
 	d, err := streamtest.Open(b, streamtest.NoCaching())
 	if err != nil {
 		fmt.Println(err)
@@ -45,7 +45,7 @@ func ExampleWindowBy() {
 	b := stream.NewBuilder()
 	clicks := from(b, "clicks").GroupByKey()
 	showWindows(stream.WindowBy(clicks, stream.Tumbling(10*time.Millisecond)).Count())
-	runAt(b, "clicks a=x @1", "clicks a=y @9", "clicks a=z @10")
+	runTimed(b, "clicks a=x @1", "clicks a=y @9", "clicks a=z @10")
 	// Output:
 	// a[0,10]=1 @1
 	// a[0,10]=2 @9
@@ -56,14 +56,14 @@ func ExampleTumbling() {
 	b := stream.NewBuilder()
 	w := stream.Tumbling(10 * time.Millisecond).Grace(5 * time.Millisecond)
 	showWindows(stream.WindowBy(from(b, "in").GroupByKey(), w).Count(stream.EmitOnClose))
-	runAt(b, "in a=x @1", "in a=y @14", "in a=late @2", "in a=z @15")
+	runTimed(b, "in a=x @1", "in a=y @14", "in a=late @2", "in a=z @15")
 	// Output: a[0,10]=2 @2
 }
 
 func ExampleHopping() {
 	b := stream.NewBuilder()
 	showWindows(stream.WindowBy(from(b, "in").GroupByKey(), stream.Hopping(10*time.Millisecond, 5*time.Millisecond)).Count())
-	runAt(b, "in a=x @7")
+	runTimed(b, "in a=x @7")
 	// Output:
 	// a[0,10]=1 @7
 	// a[5,15]=1 @7
@@ -73,7 +73,7 @@ func ExampleSliding() {
 	b := stream.NewBuilder()
 	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Sliding(10*time.Millisecond))
 	showWindows(w.Reduce(func(old, v string) string { return old + v }))
-	runAt(b, "in a=x @20", "in a=y @25")
+	runTimed(b, "in a=x @20", "in a=y @25")
 	// Output:
 	// a[10,20]=x @20
 	// a[21,31]=y @25
@@ -85,7 +85,7 @@ func ExampleUnlimited() {
 	w := stream.Unlimited().StartOn(time.UnixMilli(5))
 	n := stream.WindowBy(from(b, "in").GroupByKey(), w).Count()
 	n.ToStream().ForEach(func(k stream.Windowed[string], n int64) { fmt.Println(k.Key, k.Start.UnixMilli(), n) })
-	runAt(b, "in a=early @4", "in a=x @5", "in a=y @5000")
+	runTimed(b, "in a=early @4", "in a=x @5", "in a=y @5000")
 	// Output:
 	// a 5 1
 	// a 5 2
@@ -94,7 +94,7 @@ func ExampleUnlimited() {
 func ExampleSessionBy() {
 	b := stream.NewBuilder()
 	showWindows(stream.SessionBy(from(b, "in").GroupByKey(), stream.Session(5*time.Millisecond).Grace(time.Second)).Count())
-	runAt(b, "in a=x @1", "in a=y @9", "in a=z @5")
+	runTimed(b, "in a=x @1", "in a=y @9", "in a=z @5")
 	// Output:
 	// a[1,1]=1 @1
 	// a[9,9]=1 @9
@@ -107,7 +107,7 @@ func ExampleWindowedStream_Reduce() {
 	b := stream.NewBuilder()
 	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond))
 	showWindows(w.Reduce(func(old, v string) string { return max(old, v) }))
-	runAt(b, "in a=x @1", "in a=b @2")
+	runTimed(b, "in a=x @1", "in a=b @2")
 	// Output:
 	// a[0,10]=x @1
 	// a[0,10]=x @2
@@ -117,7 +117,7 @@ func ExampleWindowedStream_ReduceOpt() {
 	b := stream.NewBuilder()
 	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond))
 	showWindows(w.ReduceOpt(plusOpt))
-	runAt(b, "in a=x @1", "in a=del @2")
+	runTimed(b, "in a=x @1", "in a=del @2")
 	// Output:
 	// a[0,10]=x @1
 	// a[0,10]=- @2
@@ -127,7 +127,7 @@ func ExampleWindowedStream_TryReduce() {
 	b := stream.NewBuilder()
 	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond))
 	showWindows(w.TryReduce(func(_ context, old, v string) (string, error) { return old + v, fails(v) }))
-	runAt(b, "in a=x @1", "in a=fail @2", "in a=y @3")
+	runTimed(b, "in a=x @1", "in a=fail @2", "in a=y @3")
 	// Output:
 	// a[0,10]=x @1
 	// a[0,10]=xy @3
@@ -138,7 +138,7 @@ func ExampleAggregateWindowed() {
 	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond))
 	length := func(_, v string, n int64) int64 { return n + int64(len(v)) }
 	showWindows(stream.AggregateWindowed(w, func() int64 { return 0 }, length))
-	runAt(b, "in a=one @1", "in a=three @2")
+	runTimed(b, "in a=one @1", "in a=three @2")
 	// Output:
 	// a[0,10]=3 @1
 	// a[0,10]=8 @2
@@ -150,7 +150,7 @@ func ExampleTryAggregateWindowed() {
 	showWindows(stream.TryAggregateWindowed(w, func() int64 { return 0 }, func(_ context, _, v string, n int64) (int64, error) {
 		return n + int64(len(v)), fails(v)
 	}))
-	runAt(b, "in a=one @1", "in a=fail @2")
+	runTimed(b, "in a=one @1", "in a=fail @2")
 	// Output: a[0,10]=3 @1
 }
 
@@ -163,7 +163,7 @@ func ExampleAggregateWindowedOpt() {
 		}
 		return stream.Some(n.Or(0) + 1)
 	}))
-	runAt(b, "in a=x @1", "in a=reset @2")
+	runTimed(b, "in a=x @1", "in a=reset @2")
 	// Output:
 	// a[0,10]=1 @1
 	// a[0,10]=- @2
@@ -175,7 +175,7 @@ func ExampleTryAggregateWindowedOpt() {
 	showWindows(stream.TryAggregateWindowedOpt(w, func(_ context, _, v string, n stream.Opt[int64]) (stream.Opt[int64], error) {
 		return stream.Some(n.Or(0) + 1), fails(v)
 	}))
-	runAt(b, "in a=x @1", "in a=fail @2")
+	runTimed(b, "in a=x @1", "in a=fail @2")
 	// Output: a[0,10]=1 @1
 }
 
@@ -184,7 +184,7 @@ func ExampleAggregateSession() {
 	s := stream.SessionBy(from(b, "in").GroupByKey(), stream.Session(5*time.Millisecond))
 	length := func(_, v string, n int64) int64 { return n + int64(len(v)) }
 	showWindows(stream.AggregateSession(s, func() int64 { return 0 }, length, func(_ string, left, right int64) int64 { return left + right }))
-	runAt(b, "in a=one @1", "in a=three @4")
+	runTimed(b, "in a=one @1", "in a=three @4")
 	// Output:
 	// a[1,1]=3 @1
 	// a[1,1]=- @1
@@ -197,7 +197,7 @@ func ExampleTryAggregateSession() {
 	showWindows(stream.TryAggregateSession(s, func() string { return "" },
 		func(_ context, _, v, a string) (string, error) { return a + v, fails(v) },
 		func(_ context, _, left, right string) (string, error) { return left + right, nil }))
-	runAt(b, "in a=x @1", "in a=fail @4")
+	runTimed(b, "in a=x @1", "in a=fail @4")
 	// Output: a[1,1]=x @1
 }
 
@@ -208,7 +208,7 @@ func ExampleAggregateSessionOpt() {
 		func(_ string, left stream.Opt[string], right string) stream.Opt[string] {
 			return stream.Some(left.Or("") + right)
 		}))
-	runAt(b, "in a=x @1", "in a=del @4")
+	runTimed(b, "in a=x @1", "in a=del @4")
 	// Output:
 	// a[1,1]=0+x @1
 	// a[1,1]=- @1
@@ -225,7 +225,7 @@ func ExampleTryAggregateSessionOpt() {
 		func(_ context, _ string, left stream.Opt[string], right string) (stream.Opt[string], error) {
 			return stream.Some(left.Or("") + right), nil
 		}))
-	runAt(b, "in a=x @1", "in a=fail @4")
+	runTimed(b, "in a=x @1", "in a=fail @4")
 	// Output: a[1,1]=0+x @1
 }
 
@@ -233,7 +233,7 @@ func ExampleSessionStream_Reduce() {
 	b := stream.NewBuilder()
 	s := stream.SessionBy(from(b, "in").GroupByKey(), stream.Session(5*time.Millisecond))
 	showWindows(s.Reduce(func(old, v string) string { return old + v }))
-	runAt(b, "in a=x @1", "in a=y @1")
+	runTimed(b, "in a=x @1", "in a=y @1")
 	// Output:
 	// a[1,1]=x @1
 	// a[1,1]=xy @1
@@ -245,7 +245,7 @@ func ExampleCogroup() {
 	c := stream.Cogroup(orders, func(_, v, a string) string { return a + " ordered " + v })
 	c = stream.And(c, payments, func(_, v, a string) string { return a + " paid " + v })
 	c.Aggregate(func() string { return "has" }).ToStream().To("out", stream.WithValue(serde.String))
-	runAt(b, "orders a=tea @1", "payments a=3 @2")
+	runTimed(b, "orders a=tea @1", "payments a=3 @2")
 	// Output:
 	// a=has ordered tea @1
 	// a=has ordered tea paid 3 @2
@@ -256,7 +256,7 @@ func ExampleTryCogroup() {
 	add := func(_ context, _, v, a string) (string, error) { return a + v, fails(v) }
 	c := stream.TryAnd(stream.TryCogroup(from(b, "in").GroupByKey(), add), from(b, "more").GroupByKey(), add)
 	c.Aggregate(func() string { return "" }).ToStream().To("out", stream.WithValue(serde.String))
-	runAt(b, "in a=x @1", "more a=fail @2", "more a=y @3")
+	runTimed(b, "in a=x @1", "more a=fail @2", "more a=y @3")
 	// Output:
 	// a=x @1
 	// a=xy @3
@@ -268,7 +268,7 @@ func ExampleCogroupOpt() {
 	c := stream.AndOpt(stream.CogroupOpt(from(b, "in").GroupByKey(), func(_, v, a string) stream.Opt[string] { return plusOpt(a, v) }),
 		from(b, "reset").GroupByKey(), drop)
 	c.Aggregate(func() string { return "0" }).ToStream().To("out", stream.WithValue(serde.String))
-	runAt(b, "in a=x @1", "reset a=now @2")
+	runTimed(b, "in a=x @1", "reset a=now @2")
 	// Output:
 	// a=0+x @1
 	// a=- @2
@@ -279,7 +279,7 @@ func ExampleTryCogroupOpt() {
 	add := func(_ context, _, v, a string) (stream.Opt[string], error) { return plusOpt(a, v), fails(v) }
 	c := stream.TryAndOpt(stream.TryCogroupOpt(from(b, "in").GroupByKey(), add), from(b, "more").GroupByKey(), add)
 	c.Aggregate(func() string { return "0" }).ToStream().To("out", stream.WithValue(serde.String))
-	runAt(b, "in a=x @1", "more a=del @2", "more a=fail @3")
+	runTimed(b, "in a=x @1", "more a=del @2", "more a=fail @3")
 	// Output:
 	// a=0+x @1
 	// a=- @2
@@ -289,7 +289,7 @@ func ExampleWindowCogroup() {
 	b := stream.NewBuilder()
 	c := stream.WindowCogroup(cogroupOf(b), stream.Tumbling(10*time.Millisecond))
 	showWindows(c.Aggregate(func() string { return "0" }))
-	runAt(b, "in a=x @1", "in2 a=y @5")
+	runTimed(b, "in a=x @1", "in2 a=y @5")
 	// Output:
 	// a[0,10]=0+x @1
 	// a[0,10]=0+x*y @5
@@ -299,7 +299,7 @@ func ExampleSessionCogroup() {
 	b := stream.NewBuilder()
 	c := stream.SessionCogroup(cogroupOf(b), stream.Session(5*time.Millisecond))
 	showWindows(c.Aggregate(func() string { return "0" }, func(_, left, right string) string { return left + "," + right }))
-	runAt(b, "in a=x @1", "in2 a=y @5")
+	runTimed(b, "in a=x @1", "in2 a=y @5")
 	// Output:
 	// a[1,1]=0+x @1
 	// a[1,1]=- @1
@@ -310,6 +310,6 @@ func ExampleRetention() {
 	b := stream.NewBuilder()
 	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond))
 	showWindows(w.Count(stream.As("per-window"), stream.Retention(24*time.Hour)))
-	runAt(b, "in a=x @1")
+	runTimed(b, "in a=x @1")
 	// Output: a[0,10]=1 @1
 }
