@@ -121,15 +121,18 @@ func suppress[K, V any](up *table[K, V], set settings, how node.Suppression, tim
 	up.enableOld(true) // what downstream has seen last is known by it
 	t := &table[K, V]{b: b, set: set, name: name, sources: up.sources, closeAfter: up.closeAfter}
 	t.key, t.value = ownSerde(&t.set.key, up.key), ownSerde(&t.set.value, up.value)
-	t.oldFrom = up.enableOld
+	t.oldFrom, t.history = up.enableOld, func() bool { return false }
 	t.stores = func() []string { return append([]string{store}, up.storeNames()...) }
 	buffer := func(in *topology.Instance) *state.ChangeBuffer[K, V] {
 		return in.Store(store).(*state.ChangeBuffer[K, V])
 	}
-	t.compute = func(in *topology.Instance, self *topology.Node) node.Getter[K, V] {
-		return node.SuppressGetter(in.Task, in.Info(self), buffer(in), up.getter(in))
+	t.compute = func(in *topology.Instance, self *topology.Node, _ *int64) node.Getter[K, V] {
+		return node.SuppressGetter(in.Task, in.Info(self), buffer(in), up.getter(in, nil))
 	}
 	t.op = b.graph.Add(&topology.Op{Site: set.site, Name: name, Write: func(c *topology.Compiler) *topology.Node {
+		if up.versioned() {
+			c.Fault("%s: %s keeps versions of its rows, which cannot be held back: suppress one without Versioned", set.call, up.name)
+		}
 		parent := c.Out(up.op)
 		k, v := keySerde(c, b, &t.set, t.key), valueSerde(c, b, &t.set, t.value)
 		n := topology.NewProcessor(name, func(in *topology.Instance, self *topology.Node) error {

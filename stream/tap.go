@@ -45,7 +45,7 @@ func tapChanges[K any](t *table[K, any], f func(key any, c node.Change[any], tim
 func changesFrom[K any](b *Builder, topic string, k serde.Serde[K], v serde.Serde[any],
 	changes serde.Serde[node.Change[any]]) Table[K, any] {
 	t := &table[K, any]{b: b, set: settings{call: "changes"}, key: k, value: v, name: b.graph.Name("KTABLE-SOURCE-")}
-	t.oldFrom, t.stores = func(bool) bool { return true }, func() []string { return nil }
+	t.oldFrom, t.stores, t.history = func(bool) bool { return true }, func() []string { return nil }, func() bool { return false }
 	spec := &topology.SourceSpec{Topics: []string{topic}, Table: true}
 	t.op = b.graph.Add(&topology.Op{Source: spec, Name: t.name, Write: func(c *topology.Compiler) *topology.Node {
 		return c.Add(topology.NewSource(t.name, spec, func(in *topology.Instance, self *topology.Node) error {
