@@ -130,7 +130,7 @@ func written(d *streamtest.Driver) string {
 			continue
 		}
 		for _, r := range d.Drain(topic) {
-			fmt.Fprintf(&out, "  %s %s=%s @%d\n", topic, windowText(r.Key), text(r.Value), r.Time.UnixMilli())
+			fmt.Fprintf(&out, "  %s %s=%s @%d\n", topic, keyText(r.Key), text(r.Value), r.Time.UnixMilli())
 		}
 	}
 	for _, l := range d.DeadLetters() {
@@ -138,13 +138,13 @@ func written(d *streamtest.Driver) string {
 		if topic := l.Header("__streams.errors.topic"); topic != "" {
 			at = fmt.Sprintf("%s/%s@%s", topic, l.Header("__streams.errors.partition"), l.Header("__streams.errors.offset"))
 		}
-		fmt.Fprintf(&out, "  dead letter %s=%s of %s, %s at %s: %s\n", windowText(l.Key), printable(l.Value), at, l.Stage(), l.Node(), l.Message())
+		fmt.Fprintf(&out, "  dead letter %s=%s of %s, %s at %s: %s\n", keyText(l.Key), printable(l.Value), at, l.Stage(), l.Node(), l.Message())
 	}
 	return out.String()
 }
 
-// windowText shows a key, of a window as key[start.
-func windowText(b []byte) string {
+// keyText shows a key, of a window as key[start.
+func keyText(b []byte) string {
 	if n := len(b) - 8; n >= 0 && strings.IndexByte(string(b), 0) >= 0 {
 		k, err := serde.TimeWindowed(serde.String, time.Millisecond).Decode(b)
 		if err == nil {

@@ -29,7 +29,7 @@ func runTimed(b *stream.Builder, records ...string) {
 			fmt.Println(err)
 			return
 		}
-		for _, l := range written(d, "out") {
+		for _, l := range drained(d, "out") {
 			fmt.Println(l)
 		}
 	}

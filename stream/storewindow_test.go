@@ -31,7 +31,7 @@ func (p *keeper) Init(c *stream.InitContext[string, string]) error {
 	return nil
 }
 
-func at(s string) time.Time {
+func msTime(s string) time.Time {
 	ms, _ := strconv.ParseInt(s, 10, 64)
 	return time.UnixMilli(ms)
 }
@@ -48,16 +48,16 @@ func (p *keeper) Process(ctx *stream.ProcessContext[string, string], r stream.Re
 	v, _ := r.Value.Get()
 	word := strings.Fields(v + " 0 0 0")
 	out, err := "", error(nil)
-	session := stream.Windowed[string]{Key: r.Key, Start: at(word[1]).UTC(), End: at(word[2]).UTC()}
+	session := stream.Windowed[string]{Key: r.Key, Start: msTime(word[1]).UTC(), End: msTime(word[2]).UTC()}
 	switch word[0] {
 	case "pane":
-		err = p.panes.Put(r.Key, at(word[1]), word[2])
+		err = p.panes.Put(r.Key, msTime(word[1]), word[2])
 	case "unpane":
-		err = p.panes.Delete(r.Key, at(word[1]))
+		err = p.panes.Delete(r.Key, msTime(word[1]))
 	case "panes":
-		one, _, err := p.panes.Get(r.Key, at(word[1]))
-		out = one + "| " + listed(p.panes.Fetch(r.Key, at(word[1]), at(word[2]))) + " | " +
-			listed(p.panes.ReverseFetch(r.Key, at(word[1]), at(word[2]))) + " | " + listed(p.panes.All())
+		one, _, err := p.panes.Get(r.Key, msTime(word[1]))
+		out = one + "| " + listed(p.panes.Fetch(r.Key, msTime(word[1]), msTime(word[2]))) + " | " +
+			listed(p.panes.ReverseFetch(r.Key, msTime(word[1]), msTime(word[2]))) + " | " + listed(p.panes.All())
 		if err != nil {
 			return err
 		}
@@ -67,8 +67,8 @@ func (p *keeper) Process(ctx *stream.ProcessContext[string, string], r stream.Re
 		err = p.visits.Delete(session)
 	case "visits":
 		one, _, err := p.visits.Get(session)
-		out = one + "| " + listed(p.visits.Find(r.Key, at(word[1]), at(word[2]))) + " | " +
-			listed(p.visits.ReverseFind(r.Key, at(word[1]), at(word[2]))) + " | " + listed(p.visits.Fetch(r.Key)) + " | " + listed(p.visits.All())
+		out = one + "| " + listed(p.visits.Find(r.Key, msTime(word[1]), msTime(word[2]))) + " | " +
+			listed(p.visits.ReverseFind(r.Key, msTime(word[1]), msTime(word[2]))) + " | " + listed(p.visits.Fetch(r.Key)) + " | " + listed(p.visits.All())
 		if err != nil {
 			return err
 		}

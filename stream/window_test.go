@@ -202,7 +202,7 @@ func replay(t testing.TB, program func(*stream.Builder), inputs []string, mode s
 			}
 		}
 	}
-	return written(d, "out")
+	return drained(d, "out")
 }
 
 func pipe(t testing.TB, d *streamtest.Driver, in line) {
@@ -220,7 +220,7 @@ func orNull(s string) []byte {
 	return []byte(s)
 }
 
-func written(d *streamtest.Driver, topic string) (out []string) {
+func drained(d *streamtest.Driver, topic string) (out []string) {
 	for _, r := range d.Drain(topic) {
 		out = append(out, fmt.Sprintf("%s=%s @%d", text(r.Key), text(r.Value), r.Time.UnixMilli()))
 	}

@@ -33,7 +33,7 @@ func TestWindowAggregatorFails(t *testing.T) {
 	pipe(t, d, line{"in", "a", "2", 17})    // [10,20] and [15,25]
 	pipe(t, d, line{"in", "a", "fail", 21}) // enters [15,25], which holds something: it fails there, before [20,30]
 	pipe(t, d, line{"in", "a", "3", 18})
-	if got, want := strings.Join(written(d, "out"), " "), "a[5,15]=0+1 @11 a[10,20]=0+1 @11 a[10,20]=0+1+2 @17 a[15,25]=0+2 @17 "+
+	if got, want := strings.Join(drained(d, "out"), " "), "a[5,15]=0+1 @11 a[10,20]=0+1 @11 a[10,20]=0+1+2 @17 a[15,25]=0+2 @17 "+
 		"a[10,20]=0+1+2+3 @18 a[15,25]=0+2+3 @18"; got != want {
 		t.Errorf("written %s, want %s: had stream time stayed at 21, [10,20] would be over", got, want)
 	}
@@ -81,7 +81,7 @@ func TestClosedWindowFailsAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			pipe(t, d, line{"in", "c", "3", 40})
-			got := strings.Join(written(d, "out"), " ")
+			got := strings.Join(drained(d, "out"), " ")
 			if want := map[string]string{"tumbling": "a[0,10]=1 @5 c[0,10]=1 @5 c[10,20]=2 @19",
 				"session": "a[5,5]=1 @5 c[5,5]=1 @5 c[19,19]=2 @19"}[name]; got != want {
 				t.Errorf("written %s, want %s", got, want)
@@ -107,12 +107,12 @@ func TestClosingIsUndone(t *testing.T) {
 	d := streamtest.New(t, b)
 	pipe(t, d, line{"in", "a", "1", 5})
 	pipe(t, d, line{"in", "b", "fail", 30})
-	if got := written(d, "out"); len(got) != 0 {
+	if got := drained(d, "out"); len(got) != 0 {
 		t.Errorf("written %q by a record that failed", got)
 	}
 	pipe(t, d, line{"in", "a", "2", 6})
 	pipe(t, d, line{"in", "b", "3", 11})
-	if got := strings.Join(written(d, "out"), " "); got != "a[0,10]=1+2 @6" {
+	if got := strings.Join(drained(d, "out"), " "); got != "a[0,10]=1+2 @6" {
 		t.Errorf("written %s", got)
 	}
 }
@@ -194,7 +194,7 @@ func inBatches(t *testing.T, program func(*stream.Builder), inputs []string, n i
 			t.Fatal(err)
 		}
 	}
-	return written(d, "out")
+	return drained(d, "out")
 }
 
 // TestWindowedKeysArePartitionedByKey: the sink of a stream of windowed keys chooses partitions by the keys within, so that all

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/oxbow-streams/oxbow/stream"
@@ -74,7 +73,7 @@ func configOf(steps []Step) (c programConfig) {
 	return c
 }
 
-// ops maps each op to what builds it. An op that is missing here and in postponed is not in the vocabulary (C1).
+// ops maps each op to what builds it. An op that is missing here is not in the vocabulary (C1).
 var ops map[string]func(p *program, s *Step) (any, error)
 
 func init() {
@@ -200,20 +199,4 @@ func condition(s *Step, field string) (func(vars env) (bool, error), error) {
 		}
 		return b, nil
 	}, nil
-}
-
-// unbuilt names the ops of a program that are postponed.
-func unbuilt(steps []Step) []string {
-	seen := map[string]bool{}
-	for _, s := range steps {
-		if postponed(s) {
-			seen[s.Op] = true
-		}
-	}
-	var out []string
-	for op := range seen {
-		out = append(out, op)
-	}
-	sort.Strings(out)
-	return out
 }

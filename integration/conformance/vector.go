@@ -5,7 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/engine"
@@ -16,18 +19,11 @@ import (
 	"github.com/oxbow-streams/oxbow/stream/serde"
 )
 
-// postponedVector tells whether a vector is of a function that Oxbow does not have yet.
-func postponedVector(kind string) bool {
-	switch kind {
-	case "checkpoint_file":
-		return true
-	}
-	return false
-}
-
 func checkVector(v Vector) error {
 	in := func(name string) any { return v.Input[name] }
 	switch v.Kind {
+	case "checkpoint_file":
+		return checkpoint(v)
 	case "murmur2":
 		return number(v, "hash_int32", int64(int32(kafka.Murmur2([]byte(in("key_utf8").(string))))))
 	case "partition_for_key":
@@ -171,6 +167,28 @@ func metadata(v Vector) error {
 	back, err := engine.DecodeOffsetMetadata(want)
 	if err != nil || back.Encode() != want {
 		return fmt.Errorf("%s decodes to %v (%v)", want, back, err)
+	}
+	return nil
+}
+
+// checkpoint checks the text of offsets, both ways.
+func checkpoint(v Vector) error {
+	at := map[record.TopicPartition]int64{}
+	given, _ := v.Input["offsets"].(map[string]any)
+	for name, offset := range given {
+		i := strings.LastIndexByte(name, '/')
+		p, err := strconv.ParseInt(name[i+1:], 10, 32)
+		if i < 0 || err != nil {
+			return fmt.Errorf("%q is no topic/partition", name)
+		}
+		at[record.TopicPartition{Topic: name[:i], Partition: int32(p)}] = whole(offset)
+	}
+	want, _ := v.output("text").(string)
+	if got := state.Checkpoint(at); got != want {
+		return fmt.Errorf("%v gives %q, want %q", v.Input, got, want)
+	}
+	if back, err := state.ParseCheckpoint(want); err != nil || !maps.Equal(back, at) {
+		return fmt.Errorf("%q is read as %v (%v), want %v", want, back, err, at)
 	}
 	return nil
 }
