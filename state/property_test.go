@@ -103,6 +103,14 @@ func (m *machine[V]) update() {
 	if ok {
 		wasOld = record.Some(m.enc(v))
 	}
+	note := rapid.IntRange(0, 2).Draw(m.t, "note") // not, before the update, after it
+	var h record.Headers
+	if n := rapid.IntRange(0, 2).Draw(m.t, "headers"); note > 0 && n > 0 {
+		h = h.With("h", []byte(strings.Repeat("x", n*7)))
+	}
+	if note == 1 {
+		m.tab.NoteRow(e, ts, h)
+	}
 	if rapid.IntRange(0, 3).Draw(m.t, "delete") == 0 {
 		m.must(m.tab.Delete(e, ts))
 		delete(m.now.rows, k)
@@ -111,12 +119,10 @@ func (m *machine[V]) update() {
 		m.must(m.tab.Set(e, v, ts))
 		m.now.rows[k] = mrow{m.enc(v), ts}
 	}
-	if rapid.Bool().Draw(m.t, "note") {
-		var h record.Headers
-		if n := rapid.IntRange(0, 2).Draw(m.t, "headers"); n > 0 {
-			h = h.With("h", []byte(strings.Repeat("x", n*7)))
+	if note > 0 {
+		if note == 2 {
+			m.must(m.tab.Note(e, old, ts, h))
 		}
-		m.must(m.tab.Note(e, old, ts, h))
 		n, had := m.now.notes[k]
 		if !had {
 			n.old = wasOld

@@ -108,6 +108,29 @@ func (t *Table[K, V]) Note(e Entry, old record.Opt[V], ts int64, h record.Header
 	return nil
 }
 
+// NoteRow is [Table.Note] before an update: old is what the row holds.
+func (t *Table[K, V]) NoteRow(e Entry, ts int64, h record.Headers) {
+	if t.seg != nil && e.slot == t.seg.void {
+		return
+	}
+	if t.dec != nil {
+		s := t.dec.slot(e.slot)
+		old, ok := s.val, s.meta&slotPresent != 0
+		if ok && t.clone != nil && s.meta&slotNoted == 0 {
+			old = t.clone(old)
+		}
+		t.dec.note(e.slot, old, ok, ts, h)
+		return
+	}
+	s := t.enc.slot(e.slot)
+	var old span
+	ok := s.meta&slotPresent != 0
+	if ok && s.meta&slotNoted == 0 {
+		old = t.enc.mem.put(t.enc.mem.bytes(s.val))
+	}
+	t.enc.note(e.slot, old, ok, ts, h)
+}
+
 // Row is what downstream sees of a row.
 type Row[K, V any] struct {
 	Key      K

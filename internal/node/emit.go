@@ -47,23 +47,20 @@ func (o *Emitter[K, V]) put(e state.Entry, k K, now record.Opt[V], stored, time 
 		return o.putVersion(k, now, stored, h)
 	}
 	o.task.At, o.task.Doing = o.at, DoingState
+	v, ok := now.Get()
+	if ok {
+		time = stored
+	}
+	// The old value is the store's, not taken from the caller: its function may have changed what it was given.
 	var old record.Opt[V]
-	if o.buffered || o.sendOld {
-		// Read again, not taken from the caller: its function may have changed what it was given.
+	if o.buffered {
+		o.store.NoteRow(e, time, h)
+	} else if o.sendOld {
 		v, _, ok, err := o.store.Value(e)
 		if err != nil {
 			return o.task.stateError(o.at, err)
 		}
 		old = record.OptOf(v, ok)
-	}
-	v, ok := now.Get()
-	if ok {
-		time = stored
-	}
-	if o.buffered {
-		if err := o.store.Note(e, old, time, h); err != nil {
-			return o.task.stateError(o.at, err)
-		}
 	}
 	if !ok {
 		if err := o.store.Delete(e, time); err != nil {
