@@ -13,8 +13,10 @@ import (
 
 	"github.com/oxbow-streams/oxbow/stream"
 	"github.com/oxbow-streams/oxbow/stream/serde"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // Ours are applications as a user writes them, with the defaults, but for: one worker, so that what a function adds up needs no
@@ -228,6 +230,9 @@ func oursRestore(ctx context.Context, j *job, m *meter) (int64, uint64, error) {
 	a := &audit{store: store}
 	in := stream.From(b, j.Output, serde.Bytes, serde.Bytes) // empty
 	stream.Process(in, func() *auditor { return &auditor{audit: a} }, []stream.StoreRef{store})
+	if err := commitBeginning(ctx, j); err != nil {
+		return 0, 0, err
+	}
 	m.first()
 	err := runOurs(ctx, b, oursConfig(j), func(ctx context.Context, _ *stream.App) error {
 		if err := a.wait(ctx, "restored", &a.restored); err != nil {
@@ -238,6 +243,38 @@ func oursRestore(ctx context.Context, j *job, m *meter) (int64, uint64, error) {
 		return a.wait(ctx, "read", &a.read)
 	})
 	return a.records.Load(), a.sum.Load(), err
+}
+
+// commitBeginning makes the application one that has run before: a changelog without committed offsets would be a group that
+// has lost them, and stop it.
+func commitBeginning(ctx context.Context, j *job) error {
+	c, err := kgo.NewClient(kgo.SeedBrokers(j.Brokers...), kgo.MaxVersions(kversion.V2_8_0())) // topics by name
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group, req.Generation = j.App, -1
+	topic := kmsg.NewOffsetCommitRequestTopic()
+	topic.Topic = j.Output
+	for p := range int32(partitions) {
+		at := kmsg.NewOffsetCommitRequestTopicPartition()
+		at.Partition = p
+		topic.Partitions = append(topic.Partitions, at)
+	}
+	req.Topics = append(req.Topics, topic)
+	res, err := req.RequestWith(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, t := range res.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("offset of %s/%d: %w", t.Topic, p.Partition, err)
+			}
+		}
+	}
+	return nil
 }
 
 // audit reads the store of every task once it may.
