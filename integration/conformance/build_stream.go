@@ -194,7 +194,7 @@ func buildFlatMapValues(p *program, s *Step) (any, error) {
 
 func listOf(f func(env) (any, error), vars env) (list, error) {
 	v, err := f(vars)
-	if err != nil || v == nil {
+	if err != nil {
 		return nil, err
 	}
 	items, ok := v.(list)
