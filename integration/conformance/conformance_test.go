@@ -19,8 +19,14 @@ func (c count) String() string {
 	return strings.Join(parts, ", ")
 }
 
-func TestConformance(t *testing.T) {
-	files, err := Load(Dir())
+func TestConformance(t *testing.T) { runAll(t, Dir()) }
+
+// TestMore runs cases that were made as the random ones of TestConformance were: its programs with other sizes and inputs, run
+// through Kafka Streams 4.3.0.
+func TestMore(t *testing.T) { runAll(t, "testdata/more") }
+
+func runAll(t *testing.T, dir string) {
+	files, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
