@@ -111,6 +111,9 @@ func (s *JoinStore[K, V]) Release() { s.core.Release() }
 // DirtyBytes is part of [Store].
 func (s *JoinStore[K, V]) DirtyBytes() int { return s.core.DirtyBytes() }
 
+// Restored is [WindowTable.Restored].
+func (s *JoinStore[K, V]) Restored() error { return s.core.Restored() }
+
 // Freeze is part of [Store].
 func (s *JoinStore[K, V]) Freeze(b Batch, log Changelog) error { return s.core.Freeze(b, log) }
 

@@ -89,13 +89,18 @@ func (g *segments) compare(a, b []byte) int {
 	return g.kind.Compare(a, b)
 }
 
-// load reads the stream time that the engine holds.
-func (g *segments) load(env *Env) error {
+// open makes the clocks of a store, at what its engine holds.
+func (g *segments) open(env *Env) error {
 	g.clock = observed{units: env.Units, now: -1, frozen: -1, stored: -1}
 	g.hold = g.clock
-	now, err := g.stored(env.Engine)
+	return g.load(env.Task, env.Engine)
+}
+
+// load reads the stream time that the engine holds.
+func (g *segments) load(task record.TaskID, store EngineStore) error {
+	now, err := g.stored(store)
 	if err != nil {
-		return fmt.Errorf("task %s: store %s: %w", env.Task, env.Engine.Name(), err)
+		return fmt.Errorf("task %s: store %s: %w", task, store.Name(), err)
 	}
 	g.clock.now, g.clock.frozen, g.clock.stored = now, now, now
 	return nil

@@ -66,7 +66,16 @@ func (c *core[K, V]) openSegmented(env *Env, keys serde.Serde[K], vals serde.Ser
 	}
 	c.seg = g
 	c.cold.divide(g)
-	return g.load(env)
+	return g.open(env)
+}
+
+// Restored says that the engine has been restored since the store was opened, and the store not been used: a store of windows or
+// sessions takes its stream time from the engine again. Without it rows that it does not know of would count as not there.
+func (c *core[K, V]) Restored() error {
+	if c.seg == nil {
+		return nil
+	}
+	return c.seg.load(c.task, c.engine)
 }
 
 // FindWindow returns the row of a key's window.

@@ -247,6 +247,13 @@ func (t *Task) Init(now int64) (err error) {
 			err = fmt.Errorf("task %s: init: %w", t.ID, err)
 		}
 	}()
+	for _, s := range t.prog.Stores { // they were opened before they were restored
+		if r, ok := s.Store.(interface{ Restored() error }); ok {
+			if err := r.Restored(); err != nil {
+				return err
+			}
+		}
+	}
 	t.node.WallTime, t.node.Input = now, noInput(-1)
 	if t.prog.Init != nil {
 		if err := t.prog.Init(); err != nil {
