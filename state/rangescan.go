@@ -111,18 +111,19 @@ func (c *cache[X]) nextSeq(key []byte, time int64, eng EngineStore) (seq uint32,
 	b := c.entries(r)
 	for k := c.entryAfter(r, time) - 1; k >= 0 && entryTime(b, k) == time; k-- {
 		if s := c.slot(entrySlot(b, k)); s.meta&slotPresent != 0 {
-			key := c.keyOf(s)
-			return binary.BigEndian.Uint32(key[len(key)-4:]) + 1, nil
+			seq = nextAfter(c.keyOf(s))
+			break
 		}
 	}
 	if time >= r.since {
-		return 0, nil
+		return seq, nil
 	}
-	// There are more rows after that time than are kept in the cache at once.
+	// There are more rows after that time than are kept in the cache at once: of those at it, it may have some.
 	it := c.seg.engineIter(eng, timeRange{key: key, from: time, to: time}, true)
 	if it.Next() {
-		key := it.Key()
-		seq = binary.BigEndian.Uint32(key[len(key)-4:]) + 1
+		seq = max(seq, nextAfter(it.Key()))
 	}
 	return seq, errors.Join(it.Err(), it.Close())
 }
+
+func nextAfter(key []byte) uint32 { return binary.BigEndian.Uint32(key[len(key)-4:]) + 1 }
