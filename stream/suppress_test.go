@@ -138,3 +138,30 @@ func TestSuppressedRowIsRetried(t *testing.T) {
 		t.Errorf("written\n%swant\n%s", got, want)
 	}
 }
+
+// sealed writes what it cannot read back if it is "fail".
+type sealed struct{ serde.Serde[string] }
+
+func (sealed) Decode(b []byte) (string, error) { return string(b), fails(string(b)) }
+
+// A row that cannot be read back from the buffer is set aside alone: it does not fail the records that follow.
+func TestSuppressedRowThatCannotBeRead(t *testing.T) {
+	b := stream.NewBuilder()
+	same := func(_, v string) string { return v }
+	mapped := stream.MapTable(tableOf(b, "in"), same, stream.WithValue(sealed{serde.String}))
+	stream.MapTable(mapped.SuppressUntilTimeLimit(tenMillis), same, stream.WithValue(serde.String)).ToStream().To("out",
+		stream.WithValue(serde.String))
+	d := streamtest.New(t, b, streamtest.NoCaching(), streamtest.OnError(dlq.DeadLetter()))
+	in := streamtest.Input(d, "in", serde.String, serde.String)
+	for i, v := range []string{"fail", "x", "y", "z"} {
+		if err := in.PipeAt(fmt.Sprint("k", i), v, time.UnixMilli(int64(i)*10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := written(d), "  out k1=x @10\n  out k2=y @20\n"; got != want {
+		t.Errorf("written\n%swant\n%s", got, want)
+	}
+	if n := len(d.DeadLetters()); n != 1 {
+		t.Errorf("%d dead letters, not 1", n)
+	}
+}

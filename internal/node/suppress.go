@@ -48,7 +48,7 @@ func (e *BufferFullError) Error() string {
 //	U3  The old value of what is sent is what downstream saw last, not the one before the last change: Kafka Streams sends the
 //	    latter, so that a group that follows subtracts a value that it has never added.
 //	U4  A row that is due is a unit of its own, under the coordinates of the record that its last change came with. It has left the
-//	    buffer whether or not it can be sent (KAFKA-7895).
+//	    buffer whether or not it can be read and sent (KAFKA-7895): else it would fail every record that follows.
 func Suppress[K, V any](t *Task, at *Info, how Suppression, store *state.ChangeBuffer[K, V], timeOf func(k K, time int64) int64,
 	next Proc[K, Change[V]]) Proc[K, Change[V]] {
 	s := &suppressor[K, V]{task: t, at: at, how: how, store: store, clock: t.NewClock(store.Name()), next: next}
@@ -86,6 +86,7 @@ type suppressor[K, V any] struct {
 	clock *Clock
 	next  Proc[K, Change[V]]
 	row   state.BufferedChange[K, V] // on its way
+	err   error                      // why it cannot be read
 	out   Rec[K, Change[V]]
 }
 
@@ -94,14 +95,12 @@ func (s *suppressor[K, V]) full() bool {
 }
 
 // release takes the first row off the buffer and sends it on.
-func (s *suppressor[K, V]) release() (err error) {
+func (s *suppressor[K, V]) release() error {
 	s.task.At, s.task.Doing = s.at, DoingState
-	if s.row, _, err = s.store.First(); err != nil {
-		return s.task.stateError(s.at, err)
-	}
+	s.row, _, s.err = s.store.First()
 	s.task.Doing = DoingFunction
 	s.store.RemoveFirst()
-	if s.how.Final && !s.row.New.IsSome() {
+	if s.err == nil && s.how.Final && !s.row.New.IsSome() {
 		return nil
 	}
 	return s.task.Emit(s)
@@ -117,6 +116,10 @@ func (s *suppressor[K, V]) Input() Input {
 
 // Emit implements [Due]. The nodes that follow see the record that the row came with.
 func (s *suppressor[K, V]) Emit() error {
+	if s.err != nil {
+		s.task.Doing = DoingState
+		return s.task.stateError(s.at, s.err)
+	}
 	s.task.Input = s.Input()
 	s.out = Rec[K, Change[V]]{Key: s.row.Key, Value: Change[V]{New: s.row.New, Old: s.row.Prior}, Time: s.row.Context.Time,
 		Headers: s.row.Context.Headers}
