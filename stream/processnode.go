@@ -59,17 +59,22 @@ func process[K, V, K2, V2 any](s Stream[K, V], set settings, prefix string, stor
 			}))
 		n.OnError = set.policy
 		c.Add(n, c.Out(s.op))
-		for i, ref := range stores {
-			if ref == nil {
-				c.Fault("%s: store %d of its list is nil", set.call, i)
-				continue
-			}
-			ref.add(c, n)
-		}
+		addStores(c, n, &set, stores)
 		return n
 	}}
 	b.graph.Add(op, s.op)
 	return Stream[K2, V2]{b: b, op: op, name: name, sources: s.sources, again: new(reuse)}
+}
+
+// addStores adds the stores that a processor may open.
+func addStores(c *topology.Compiler, n *topology.Node, set *settings, stores []StoreRef) {
+	for i, ref := range stores {
+		if ref == nil {
+			c.Fault("%s: store %d of its list is nil", set.call, i)
+			continue
+		}
+		ref.add(c, n)
+	}
 }
 
 // checkProcessor finds what the compiler cannot: optional methods with other types, which would never be called, and a mk that
@@ -86,7 +91,7 @@ func checkProcessor[K, V, K2, V2 any](c *topology.Compiler, set *settings, p, q 
 		}
 	}
 	want := "*" + reflect.TypeFor[InitContext[K2, V2]]().String()
-	if prefix == "KSTREAM-PROCESSVALUES-" {
+	if prefix != "KSTREAM-PROCESSOR-" {
 		want = "*stream.StoreContext"
 	}
 	if m := v.MethodByName("Init"); m.IsValid() && p.init == nil {
@@ -124,28 +129,14 @@ func hosted[K, V, K2, V2 any](in *topology.Instance, self *topology.Node, build 
 		if p.init == nil {
 			return nil
 		}
-		in.Task.At = at
-		if err := p.init(&InitContext[K2, V2]{h}); err != nil {
-			return fmt.Errorf("task %s: %s: Init: %w", in.Task.ID, self.Name, err)
-		}
-		if err := h.trouble(); err != nil {
-			return fmt.Errorf("task %s: %s: Init: %w", in.Task.ID, self.Name, err)
-		}
-		return nil
+		return h.around("Init", func() error { return p.init(&InitContext[K2, V2]{h}) })
 	})
 	in.OnClose(func() error {
 		for _, t := range h.timers {
 			t.Cancel()
 		}
 		h.timers = nil
-		if p.close == nil {
-			return nil
-		}
-		in.Task.At = at
-		if err := p.close(); err != nil {
-			return fmt.Errorf("task %s: %s: Close: %w", in.Task.ID, self.Name, err)
-		}
-		return nil
+		return h.around("Close", p.close)
 	})
 	return func(r *node.Rec[K, V]) error {
 		at.Stats.In++
@@ -172,13 +163,6 @@ func (h *host[K, V]) run(stage dlq.Stage, time int64, f func() error) error {
 	return h.task.Fail(stage, h.at, err)
 }
 
-// trouble returns what went wrong beneath the user's function, and forgets it.
-func (h *host[K, V]) trouble() error {
-	err := h.err
-	h.err = nil
-	return err
-}
-
 func (h *host[K, V]) forward(next node.Proc[K, V], r Record[K, V]) {
 	if h.err != nil {
 		return
@@ -197,9 +181,11 @@ func (h *host[K, V]) forward(next node.Proc[K, V], r Record[K, V]) {
 	h.task.At = h.at
 }
 
-func (h *host[K, V]) streamTime() (t time.Time) {
-	if h.task.StreamTime >= 0 {
-		t = time.UnixMilli(h.task.StreamTime).UTC()
+func (h *host[K, V]) streamTime() time.Time { return streamTime(h.task) }
+
+func streamTime(task *node.Task) (t time.Time) {
+	if task.StreamTime >= 0 {
+		t = time.UnixMilli(task.StreamTime).UTC()
 	}
 	return t
 }

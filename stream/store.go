@@ -98,6 +98,29 @@ func (o *opener) misuse(format string, args ...any) {
 	}
 }
 
+// trouble returns what went wrong beneath the user's function, and forgets it.
+func (o *opener) trouble() error {
+	err := o.err
+	o.err = nil
+	return err
+}
+
+// around calls Init or Close of a processor, nil for none.
+func (o *opener) around(what string, f func() error) error {
+	if f == nil {
+		return nil
+	}
+	o.task.At, o.err = o.at, nil
+	err := f()
+	if trouble := o.trouble(); err == nil {
+		err = trouble
+	}
+	if err != nil {
+		return fmt.Errorf("task %s: %s: %s: %w", o.task.ID, o.at.Name, what, err)
+	}
+	return nil
+}
+
 // failed notes an error of a store.
 func (o *opener) failed(err error) error {
 	if err != nil && o.err == nil {

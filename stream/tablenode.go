@@ -37,6 +37,8 @@ type table[K, V any] struct {
 	history func() bool // they keep older versions
 	compute func(in *topology.Instance, self *topology.Node, asOf *int64) node.Getter[K, V]
 	joined  bool // of two tables, which must send old values where this one does
+
+	uses func(*topology.Compiler, *topology.Node) // adds the stores that its function opens, nil: none
 }
 
 // ownSerde is the serde of an option if it has the right type, else the inherited one. A wrong type is reported by Build.
@@ -123,6 +125,9 @@ func (t *table[K, V]) add(c *topology.Compiler, n *topology.Node, k serde.Serde[
 	parents ...*topology.Node) *topology.Node {
 	n.OnError = t.set.policy
 	c.Add(n, parents...)
+	if t.uses != nil {
+		t.uses(c, n)
+	}
 	t.addStore(c, n, k, v)
 	return n
 }

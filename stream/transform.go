@@ -23,8 +23,8 @@ func TryMapTableOpt[K, V, V2 any](from Table[K, V], f func(ctx context.Context, 
 }
 
 func mapTableOpt[K, V, V2 any](from Table[K, V], set settings, mk maker[K, V, Opt[V2]]) Table[K, V2] {
-	return transform(from, set, "KTABLE-MAPVALUES-", true, func(t *node.Task, at *node.Info) func(K, Opt[V]) (Opt[V2], error) {
-		f := mk(t, at)
+	return transform(from, set, "KTABLE-MAPVALUES-", true, nil, func(in *topology.Instance, self *topology.Node) func(K, Opt[V]) (Opt[V2], error) {
+		f := mk(in.Task, in.Info(self))
 		return func(k K, v Opt[V]) (Opt[V2], error) {
 			some, ok := v.Get()
 			if !ok {
@@ -41,7 +41,7 @@ func mapTableOpt[K, V, V2 any](from Table[K, V], set settings, mk maker[K, V, Op
 func TransformTable[K, V, V2 any](from Table[K, V], mk func() func(k K, v Opt[V]) Opt[V2], opts ...AggOption) Table[K, V2] {
 	set := aggSettings("TransformTable", opts)
 	from.table().b.notNil(&set, mk)
-	return transform(from, set, "KTABLE-TRANSFORMVALUES-", false, func(*node.Task, *node.Info) func(K, Opt[V]) (Opt[V2], error) {
+	return transform(from, set, tableValues, false, nil, func(*topology.Instance, *topology.Node) func(K, Opt[V]) (Opt[V2], error) {
 		f := mk()
 		return func(k K, v Opt[V]) (Opt[V2], error) { return f(k, v), nil }
 	})
@@ -52,19 +52,22 @@ func TryTransformTable[K, V, V2 any](from Table[K, V], mk func() func(ctx contex
 	opts ...AggOption) Table[K, V2] {
 	set := aggSettings("TryTransformTable", opts)
 	from.table().b.notNil(&set, mk)
-	return transform(from, set, "KTABLE-TRANSFORMVALUES-", false, func(t *node.Task, at *node.Info) func(K, Opt[V]) (Opt[V2], error) {
-		return node.Try(t, at, mk())
+	return transform(from, set, tableValues, false, nil, func(in *topology.Instance, self *topology.Node) func(K, Opt[V]) (Opt[V2], error) {
+		return node.Try(in.Task, in.Info(self), mk())
 	})
 }
 
-func transform[K, V, V2 any](from Table[K, V], set settings, prefix string, burns bool,
-	f func(*node.Task, *node.Info) func(K, Opt[V]) (Opt[V2], error)) Table[K, V2] {
+// transform adds a step that gives rows new values. uses, if set, tells what its node needs beside; f makes the function, for the
+// node and for each that looks rows up.
+func transform[K, V, V2 any](from Table[K, V], set settings, prefix string, burns bool, uses func(*topology.Compiler, *topology.Node),
+	f func(*topology.Instance, *topology.Node) func(K, Opt[V]) (Opt[V2], error)) Table[K, V2] {
 	up := from.table()
 	t := derive[K, V, V2](up, set, prefix, burns)
+	t.uses = uses
 	t.compute = func(in *topology.Instance, self *topology.Node, asOf *int64) node.Getter[K, V2] {
-		return node.TransformGetter(in.Task, in.Info(self), f(in.Task, in.Info(self)), up.getter(in, asOf))
+		return node.TransformGetter(in.Task, in.Info(self), f(in, self), up.getter(in, asOf))
 	}
 	return t.finish(up.op, func(in *topology.Instance, self *topology.Node, out *node.Emitter[K, V2]) any {
-		return node.TransformTable(in.Task, in.Info(self), f(in.Task, in.Info(self)), out)
+		return node.TransformTable(in.Task, in.Info(self), f(in, self), out)
 	})
 }
