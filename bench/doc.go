@@ -1,6 +1,7 @@
 // Bench measures Oxbow against the limit of the machine and against hand-written loops, on one broker, in one run:
 //
 //	go run ./bench -case consume,pass,count,join,restore -rounds 5 [-json FILE]
+//	go run ./bench -case chain,tumbling,hopping,hopping60,session,streamjoin,tablejoin,foreign,suppress,cold -rounds 2 -scale 0.1
 //
 // # Rules
 //
@@ -25,4 +26,22 @@
 // 4 partitions; 16-byte string keys out of 100 000, partitioned as Java does; values of 100 bytes, 8 of which are the
 // number of the record and the rest text like JSON; batches of 128 KiB before compression; event time +1 ms every ten
 // records.
+//
+// # The cases of the DSL
+//
+//	chain       filter, mapValues, flatMap, filter, branch, to functions
+//	tumbling    count per key and minute
+//	hopping     count per key and second, every 500 ms
+//	hopping60   count per key and minute, every second: 60 windows a record
+//	session     count per key and session, with a gap of 10 s
+//	streamjoin  two streams within 10 s, 1 000 000 keys: a record meets its twin and little more. Counted are the records of both
+//	tablejoin   two tables of 100 000 keys; one of them is only read at the beginning, within the measurement
+//	foreign     100 000 rows, 100 for each key on the right, which changes. Counted are results; joining the rows for the first
+//	            time is within the measurement of ours
+//	suppress    count per key and 10 s, told once when the window has closed
+//	cold        count of as many keys as records, with 64 MiB of cache for 10 000 000 of them
+//
+// Windows, sessions, suppress, tablejoin and cold write to an output topic; their stores are on disk and in changelogs. The loops
+// by hand keep a Go map, and, but for tablejoin, tell nobody; that of cold reads as the limit does, and gets and puts in Pebble.
+// What starts an application (group, internal topics) is not within the measurement, its last commit is: small runs pay much for it.
 package main

@@ -63,22 +63,28 @@ type benchCase struct {
 	name       string
 	records    int64 // by default
 	input      func(codec string) dataset
-	table      bool // needs the table topic
-	output     bool // needs an output topic
+	table      bool                       // needs the table topic
+	second     func(codec string) dataset // in its place: as many records as the input
+	cold       bool                       // has as many keys as records
+	output     bool                       // needs an output topic
 	candidates []candidate
 	check      func(ctx context.Context, j *job, o *outcome) error // in the parent
 }
 
+// allCases are the rows that a report may have, in their order.
+func allCases() []benchCase { return slices.Concat(cases, dslCases) }
+
 func caseNamed(name string) (*benchCase, error) {
-	i := slices.IndexFunc(cases, func(c benchCase) bool { return c.name == name })
+	all := allCases()
+	i := slices.IndexFunc(all, func(c benchCase) bool { return c.name == name })
 	if i < 0 {
 		var names []string
-		for _, c := range cases {
+		for _, c := range all {
 			names = append(names, c.name)
 		}
 		return nil, fmt.Errorf("-case %q: want some of %v, separated by commas", name, names)
 	}
-	return &cases[i], nil
+	return &all[i], nil
 }
 
 func (c *benchCase) candidate(name string) loop {

@@ -159,6 +159,9 @@ func (r *runner) row(ctx context.Context, c *benchCase, codec string) (*row, err
 	records := r.count(c.records)
 	in := c.input(codec)
 	in.topic += sizeSuffix(c, records)
+	if c.cold {
+		in.keys = records
+	}
 	ends, err := r.load(ctx, in, records)
 	if err != nil {
 		return nil, err
@@ -166,6 +169,17 @@ func (r *runner) row(ctx context.Context, c *benchCase, codec string) (*row, err
 	proto := job{
 		Case: c.name, Codec: codec, Brokers: r.broker.addrs, Input: in.topic, Ends: ends,
 		Records: records, Keys: keyCount,
+	}
+	if c.cold {
+		proto.Keys = records
+	}
+	if c.second != nil {
+		second := c.second(codec)
+		second.topic += sizeSuffix(c, records)
+		proto.Table = second.topic
+		if proto.TableEnds, err = r.load(ctx, second, records); err != nil {
+			return nil, err
+		}
 	}
 	if c.table {
 		table := tableTopic(codec)
