@@ -33,7 +33,7 @@
 //	tumbling    count per key and minute
 //	hopping     count per key and second, every 500 ms
 //	hopping60   count per key and minute, every second: 60 windows a record
-//	session     count per key and session, with a gap of 10 s
+//	session     count per key and session, with a gap of 10 s and a grace of 1 s
 //	streamjoin  two streams within 10 s, 1 000 000 keys: a record meets its twin and little more. Counted are the records of both
 //	tablejoin   two tables of 100 000 keys; one of them is only read at the beginning, within the measurement
 //	foreign     100 000 rows, 100 for each key on the right, which changes. Counted are results; joining the rows for the first

@@ -97,10 +97,12 @@ func oursWindows(w stream.Window) loop {
 	}
 }
 
+// oursSession has a grace: without one a store keeps sessions for just the gap, and one that ended exactly a gap ago may be gone
+// before the record comes that would have continued it.
 func oursSession(ctx context.Context, j *job, m *meter) (int64, uint64, error) {
 	b := stream.NewBuilder()
 	in := stream.From(b, j.Input, serde.BytesView, serde.BytesView)
-	stream.SessionBy(in.GroupByKey(), stream.Session(sessionGap)).Count(stream.As("counts")).ToStream().To(j.Output)
+	stream.SessionBy(in.GroupByKey(), stream.Session(sessionGap).Grace(time.Second)).Count(stream.As("counts")).ToStream().To(j.Output)
 	return oursUntilCommitted(ctx, b, oursConfig(j), j, m)
 }
 
