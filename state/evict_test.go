@@ -165,6 +165,33 @@ func TestUpdateAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestSessionsAreFoundWithoutAllocations in a run that is known.
+func TestSessionsAreFoundWithoutAllocations(t *testing.T) {
+	spec := state.SessionSpec("s", serde.String, num{}, state.SessionConfig{Retention: 1000})
+	p, store := storePlace(t, spec, nil)
+	s := store.(*state.SessionTable[string, int64])
+	if err := s.Put("k", 10, 20, 1); err != nil {
+		t.Fatal(err)
+	}
+	p.units.Commit()
+	found := 0
+	look := func() {
+		rows, err := s.FindOverlapping("k", 15, 25)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			found++
+		}
+		rows.Close()
+		p.units.Commit()
+	}
+	look()
+	if n := testing.AllocsPerRun(1000, look); n != 0 || found != 1002 {
+		t.Errorf("%v allocations per look, %d sessions found, want 0 and 1002", n, found)
+	}
+}
+
 // update is what a count does with a record.
 func update[V any](b testing.TB, p *place, t *state.Table[string, V], k string, next func(V) V, ts int64) {
 	e, err := t.Find(k)

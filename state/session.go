@@ -21,6 +21,7 @@ type SessionConfig struct {
 type SessionTable[K, V any] struct {
 	Table[record.Windowed[K], V]
 	inner serde.Serde[K]
+	span  func(k *record.Windowed[K], key []byte) // sessionSpan: taken once, as taking it from a generic method allocates
 }
 
 // SessionSpec describes the store of a table of sessions. Fields may be changed afterwards.
@@ -40,7 +41,7 @@ func OpenSessionTable[K, V any](env *Env, keys serde.Serde[K], vals serde.Serde[
 	if cfg.Retention <= 0 {
 		return nil, fmt.Errorf("task %s: open store: retention of %d ms: it must be positive", env.Task, cfg.Retention)
 	}
-	t := &SessionTable[K, V]{inner: owned(keys)}
+	t := &SessionTable[K, V]{inner: owned(keys), span: sessionSpan[K]}
 	t.seenKeys, t.seen, t.viewKey = sessionKeys[K]{keys}, vals, isView(keys)
 	g := newSegments(KindSession, 0, cfg.Retention, cfg.ByEnd)
 	if err := t.openSegmented(env, sessionKeys[K]{t.inner}, vals, true, g); err != nil {
@@ -77,7 +78,7 @@ func (t *SessionTable[K, V]) overlapping(k K, earliestEnd, latestStart int64, re
 		return nil, t.fail("encode key", nil, err)
 	}
 	t.pbuf = b
-	return t.ofKey(record.Windowed[K]{Key: k}, sessionSpan[K], timeRange{key: b, from: earliestEnd, to: math.MaxInt64, late: latestStart}, reverse)
+	return t.ofKey(record.Windowed[K]{Key: k}, t.span, timeRange{key: b, from: earliestEnd, to: math.MaxInt64, late: latestStart}, reverse)
 }
 
 // FetchAll iterates over the sessions of all keys that end in [from, to], segment after segment of time, and in each by key,
