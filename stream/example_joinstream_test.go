@@ -147,3 +147,21 @@ func ExampleGrace() {
 	runAt(b, "prices tea 1€ 0", "orders tea one 30000", "prices tea 2€ 20000", "prices tea 3€ 40000", "orders tea two 95000")
 	// Output: tea one for 2€ @30000
 }
+
+func ExampleJoinWindow_After() {
+	b := stream.NewBuilder()
+	w := stream.Within(0).After(5 * time.Millisecond) // the right record comes up to 5 ms after the left one
+	both := func(_, l, r string) string { return l + r }
+	stream.JoinStream(from(b, "a"), from(b, "b"), w, both).To("out", stream.WithValue(serde.String))
+	runAt(b, "a k x 10", "b k 1 9", "b k 2 15", "b k 3 16")
+	// Output: k x2 @15
+}
+
+func ExampleJoinWindow_Grace() {
+	b := stream.NewBuilder()
+	w := stream.Within(5 * time.Millisecond).Grace(10 * time.Millisecond) // what has no match is sent when 15 ms have passed
+	either := func(_, l string, r opt) string { return l + r.Or("-") }
+	stream.LeftJoinStream(from(b, "a"), from(b, "b"), w, either).To("out", stream.WithValue(serde.String))
+	runAt(b, "a k x 10", "a j y 25", "a j z 26")
+	// Output: k x- @10
+}

@@ -91,18 +91,6 @@ func ExampleUnlimited() {
 	// a 5 2
 }
 
-func ExampleSessionBy() {
-	b := stream.NewBuilder()
-	showWindows(stream.SessionBy(from(b, "in").GroupByKey(), stream.Session(5*time.Millisecond).Grace(time.Second)).Count())
-	runTimed(b, "in a=x @1", "in a=y @9", "in a=z @5")
-	// Output:
-	// a[1,1]=1 @1
-	// a[9,9]=1 @9
-	// a[1,1]=- @1
-	// a[9,9]=- @9
-	// a[1,9]=3 @9
-}
-
 func ExampleWindowedStream_Reduce() {
 	b := stream.NewBuilder()
 	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond))
@@ -179,137 +167,63 @@ func ExampleTryAggregateWindowedOpt() {
 	// Output: a[0,10]=1 @1
 }
 
-func ExampleAggregateSession() {
-	b := stream.NewBuilder()
-	s := stream.SessionBy(from(b, "in").GroupByKey(), stream.Session(5*time.Millisecond))
-	length := func(_, v string, n int64) int64 { return n + int64(len(v)) }
-	showWindows(stream.AggregateSession(s, func() int64 { return 0 }, length, func(_ string, left, right int64) int64 { return left + right }))
-	runTimed(b, "in a=one @1", "in a=three @4")
-	// Output:
-	// a[1,1]=3 @1
-	// a[1,1]=- @1
-	// a[1,4]=8 @4
-}
-
-func ExampleTryAggregateSession() {
-	b := stream.NewBuilder()
-	s := stream.SessionBy(from(b, "in").GroupByKey(), stream.Session(5*time.Millisecond))
-	showWindows(stream.TryAggregateSession(s, func() string { return "" },
-		func(_ context, _, v, a string) (string, error) { return a + v, fails(v) },
-		func(_ context, _, left, right string) (string, error) { return left + right, nil }))
-	runTimed(b, "in a=x @1", "in a=fail @4")
-	// Output: a[1,1]=x @1
-}
-
-func ExampleAggregateSessionOpt() {
-	b := stream.NewBuilder()
-	s := stream.SessionBy(from(b, "in").GroupByKey(), stream.Session(5*time.Millisecond))
-	showWindows(stream.AggregateSessionOpt(s, func(_, v string, old stream.Opt[string]) stream.Opt[string] { return plusOpt(old.Or("0"), v) },
-		func(_ string, left stream.Opt[string], right string) stream.Opt[string] {
-			return stream.Some(left.Or("") + right)
-		}))
-	runTimed(b, "in a=x @1", "in a=del @4")
-	// Output:
-	// a[1,1]=0+x @1
-	// a[1,1]=- @1
-	// a[1,4]=- @4
-}
-
-func ExampleTryAggregateSessionOpt() {
-	b := stream.NewBuilder()
-	s := stream.SessionBy(from(b, "in").GroupByKey(), stream.Session(5*time.Millisecond))
-	showWindows(stream.TryAggregateSessionOpt(s,
-		func(_ context, _, v string, old stream.Opt[string]) (stream.Opt[string], error) {
-			return plusOpt(old.Or("0"), v), fails(v)
-		},
-		func(_ context, _ string, left stream.Opt[string], right string) (stream.Opt[string], error) {
-			return stream.Some(left.Or("") + right), nil
-		}))
-	runTimed(b, "in a=x @1", "in a=fail @4")
-	// Output: a[1,1]=0+x @1
-}
-
-func ExampleSessionStream_Reduce() {
-	b := stream.NewBuilder()
-	s := stream.SessionBy(from(b, "in").GroupByKey(), stream.Session(5*time.Millisecond))
-	showWindows(s.Reduce(func(old, v string) string { return old + v }))
-	runTimed(b, "in a=x @1", "in a=y @1")
-	// Output:
-	// a[1,1]=x @1
-	// a[1,1]=xy @1
-}
-
-func ExampleCogroup() {
-	b := stream.NewBuilder()
-	orders, payments := from(b, "orders").GroupByKey(), from(b, "payments").GroupByKey()
-	c := stream.Cogroup(orders, func(_, v, a string) string { return a + " ordered " + v })
-	c = stream.And(c, payments, func(_, v, a string) string { return a + " paid " + v })
-	c.Aggregate(func() string { return "has" }).ToStream().To("out", stream.WithValue(serde.String))
-	runTimed(b, "orders a=tea @1", "payments a=3 @2")
-	// Output:
-	// a=has ordered tea @1
-	// a=has ordered tea paid 3 @2
-}
-
-func ExampleTryCogroup() {
-	b := stream.NewBuilder()
-	add := func(_ context, _, v, a string) (string, error) { return a + v, fails(v) }
-	c := stream.TryAnd(stream.TryCogroup(from(b, "in").GroupByKey(), add), from(b, "more").GroupByKey(), add)
-	c.Aggregate(func() string { return "" }).ToStream().To("out", stream.WithValue(serde.String))
-	runTimed(b, "in a=x @1", "more a=fail @2", "more a=y @3")
-	// Output:
-	// a=x @1
-	// a=xy @3
-}
-
-func ExampleCogroupOpt() {
-	b := stream.NewBuilder()
-	drop := func(_, _, _ string) stream.Opt[string] { return stream.None[string]() }
-	c := stream.AndOpt(stream.CogroupOpt(from(b, "in").GroupByKey(), func(_, v, a string) stream.Opt[string] { return plusOpt(a, v) }),
-		from(b, "reset").GroupByKey(), drop)
-	c.Aggregate(func() string { return "0" }).ToStream().To("out", stream.WithValue(serde.String))
-	runTimed(b, "in a=x @1", "reset a=now @2")
-	// Output:
-	// a=0+x @1
-	// a=- @2
-}
-
-func ExampleTryCogroupOpt() {
-	b := stream.NewBuilder()
-	add := func(_ context, _, v, a string) (stream.Opt[string], error) { return plusOpt(a, v), fails(v) }
-	c := stream.TryAndOpt(stream.TryCogroupOpt(from(b, "in").GroupByKey(), add), from(b, "more").GroupByKey(), add)
-	c.Aggregate(func() string { return "0" }).ToStream().To("out", stream.WithValue(serde.String))
-	runTimed(b, "in a=x @1", "more a=del @2", "more a=fail @3")
-	// Output:
-	// a=0+x @1
-	// a=- @2
-}
-
-func ExampleWindowCogroup() {
-	b := stream.NewBuilder()
-	c := stream.WindowCogroup(cogroupOf(b), stream.Tumbling(10*time.Millisecond))
-	showWindows(c.Aggregate(func() string { return "0" }))
-	runTimed(b, "in a=x @1", "in2 a=y @5")
-	// Output:
-	// a[0,10]=0+x @1
-	// a[0,10]=0+x*y @5
-}
-
-func ExampleSessionCogroup() {
-	b := stream.NewBuilder()
-	c := stream.SessionCogroup(cogroupOf(b), stream.Session(5*time.Millisecond))
-	showWindows(c.Aggregate(func() string { return "0" }, func(_, left, right string) string { return left + "," + right }))
-	runTimed(b, "in a=x @1", "in2 a=y @5")
-	// Output:
-	// a[1,1]=0+x @1
-	// a[1,1]=- @1
-	// a[1,5]=0,0+x*y @5
-}
-
 func ExampleRetention() {
 	b := stream.NewBuilder()
 	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond))
 	showWindows(w.Count(stream.As("per-window"), stream.Retention(24*time.Hour)))
 	runTimed(b, "in a=x @1")
 	// Output: a[0,10]=1 @1
+}
+
+func ExampleWindow_Grace() {
+	b := stream.NewBuilder()
+	w := stream.Tumbling(10 * time.Millisecond).Grace(5 * time.Millisecond)
+	showWindows(stream.WindowBy(from(b, "in").GroupByKey(), w).Count())
+	runTimed(b, "in a=x @1", "in b=y @14", "in a=late @2", "in b=z @15", "in a=later @3")
+	// Output:
+	// a[0,10]=1 @1
+	// b[10,20]=1 @14
+	// a[0,10]=2 @2
+	// b[10,20]=2 @15
+}
+
+func ExampleUnlimitedWindow_StartOn() {
+	b := stream.NewBuilder()
+	w := stream.Unlimited().StartOn(time.UnixMilli(10))
+	n := stream.WindowBy(from(b, "in").GroupByKey(), w).Count()
+	n.ToStream().ForEach(func(k stream.Windowed[string], n int64) { fmt.Println(k.Key, "from", k.Start.UnixMilli(), n) })
+	runTimed(b, "in a=x @9", "in a=y @10")
+	// Output: a from 10 1
+}
+
+func ExampleWindowedStream_Count() {
+	b := stream.NewBuilder()
+	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond))
+	showWindows(w.Count(stream.EmitOnClose)) // each window once
+	runTimed(b, "in a=x @1", "in a=y @2", "in b=z @10")
+	// Output: a[0,10]=2 @2
+}
+
+func ExampleWindowedStream_TryReduceOpt() {
+	b := stream.NewBuilder()
+	w := stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond))
+	showWindows(w.TryReduceOpt(func(_ context, old, v string) (stream.Opt[string], error) { return plusOpt(old, v), fails(v) }))
+	runTimed(b, "in a=x @1", "in a=fail @2", "in a=del @3")
+	// Output:
+	// a[0,10]=x @1
+	// a[0,10]=- @3
+}
+
+// Kafka Streams loses windows that are older than their retention when time jumps; Oxbow does so only if told to.
+func ExampleExpireOnJump() {
+	for _, opts := range [][]stream.AggOption{{stream.EmitOnClose}, {stream.EmitOnClose, stream.ExpireOnJump()}} {
+		b := stream.NewBuilder()
+		showWindows(stream.WindowBy(from(b, "in").GroupByKey(), stream.Tumbling(10*time.Millisecond)).Count(opts...))
+		runTimed(b, "in a=x @1", "in a=y @5000")
+		fmt.Println("--")
+	}
+	// Output:
+	// a[0,10]=1 @1
+	// --
+	// --
 }

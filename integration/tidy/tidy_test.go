@@ -1,6 +1,7 @@
 package tidy
 
 import (
+	"flag"
 	"os"
 	"testing"
 )
@@ -16,7 +17,10 @@ var rules = map[string]rule{
 	"output":     checkOutput,
 	"words":      checkWords,
 	"cases":      checkCases,
+	"operators":  checkOperators,
 }
+
+var rewrite = flag.Bool("rewrite", false, "write "+operatorsPage+" anew")
 
 func TestRepository(t *testing.T) {
 	m, err := load(os.DirFS("../.."))
@@ -36,5 +40,22 @@ func TestRepository(t *testing.T) {
 				t.Log(n)
 			}
 		})
+	}
+}
+
+// TestOperatorsPage holds docs/operators.md against what it is made of.
+func TestOperatorsPage(t *testing.T) {
+	m, err := load(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, page := operatorsDoc(m), "../../"+operatorsPage
+	if *rewrite {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(page); err != nil || string(got) != want {
+		t.Errorf("%s is not what its examples say (%v): go test ./integration/tidy -run Operators -rewrite", operatorsPage, err)
 	}
 }
