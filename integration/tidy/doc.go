@@ -9,7 +9,7 @@
 //	Y7  The library prints nothing and ends no process (output.go).
 //	Y8  Nothing in the repository names a machine's directories or a registry's host (words.go).
 //	Y9  The conformance runner knows no case by name (cases.go).
-//	Y10 Every operator of package stream has a runnable example, and docs/operators.md is made of them (operators.go).
+//	Y10 Every operator and option of package stream has a runnable example, and docs/operators.md is made of them (operators.go).
 //
 // A fault names the file and line and says what to do about it. Each rule is shown to find a planted fault
 // (planted_test.go), so that a rule that went blind is noticed.

@@ -2,6 +2,7 @@ package tidy
 
 import (
 	"go/ast"
+	"go/types"
 	"io/fs"
 	"slices"
 	"strings"
@@ -25,21 +26,22 @@ type operator struct {
 	name string
 	file *file
 	fn   *ast.FuncDecl
-	step bool // it needs an example
+	step bool // it adds a step, makes what steps are given, or queries
+	more bool // it makes an option or declares a store
 }
 
-// checkOperators is Y10: every operator has a runnable example, and a family that docs/operators.md lists it in.
+// checkOperators is Y10: every operator and option has a runnable example, every operator a family that docs/operators.md lists it in.
 func checkOperators(m *module) (faults, _ []fault) {
 	examples := examplesOf(m)
 	for _, op := range operatorsOf(m) {
-		if !op.step {
+		if !op.step && !op.more {
 			continue
 		}
 		if examples[op.name] == nil {
 			faults = append(faults, m.at(op.file, op.fn.Pos(), "%s has no example: write func Example%s with its // Output: in a "+
 				"stream/example_*_test.go, then go test ./integration/tidy -rewrite", functionName(op.fn), op.name))
 		}
-		if familyOf(op.file.path) == nil {
+		if op.step && familyOf(op.file.path) == nil {
 			faults = append(faults, m.at(op.file, op.fn.Pos(), "%s is in no family: list its file in integration/tidy/operators_page.go",
 				functionName(op.fn)))
 		}
@@ -65,33 +67,39 @@ func operatorsOf(m *module) (ops []operator) {
 			ops = append(ops, operator{name: name, file: f, fn: fn})
 		}
 	}
-	types := stepTypes(ops)
+	steps := stepTypes(ops)
 	for i := range ops {
 		on := subject(ops[i].fn)
-		ops[i].step = types[on] || on == asked && ops[i].fn.Recv == nil || ops[i].fn.Recv == nil && types[result(ops[i].fn)]
+		ops[i].step = steps[on] || on == asked && ops[i].fn.Recv == nil || ops[i].fn.Recv == nil && steps[result(ops[i].fn)]
 		if made := result(ops[i].fn); ops[i].fn.Recv == nil && (made == seeds[0] || slices.Contains(notSteps, made)) {
 			ops[i].step = false // New and NewBuilder: every program has them
 		}
+		ops[i].more = ops[i].fn.Recv == nil && !ops[i].step && furthers(result(ops[i].fn))
 	}
 	return ops
 }
 
+// furthers tells whether a type is that of an option, which has a small name, or of a store's declaration.
+func furthers(made string) bool {
+	return strings.HasSuffix(made, "Ref") || made != "" && !ast.IsExported(made) && types.Universe.Lookup(made) == nil
+}
+
 // stepTypes are the seeds and what can be made of them.
 func stepTypes(ops []operator) map[string]bool {
-	types := map[string]bool{}
+	made := map[string]bool{}
 	for _, t := range seeds {
-		types[t] = true
+		made[t] = true
 	}
 	for {
-		before := len(types)
+		before := len(made)
 		for _, op := range ops {
-			made := result(op.fn)
-			if types[subject(op.fn)] && ast.IsExported(made) && !slices.Contains(notSteps, made) {
-				types[made] = true
+			t := result(op.fn)
+			if made[subject(op.fn)] && ast.IsExported(t) && !slices.Contains(notSteps, t) {
+				made[t] = true
 			}
 		}
-		if len(types) == before {
-			return types
+		if len(made) == before {
+			return made
 		}
 	}
 }

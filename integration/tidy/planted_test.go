@@ -183,12 +183,13 @@ var planted = []struct {
 		map[string]string{
 			"stream/builder.go": "package stream\ntype Builder struct{}\ntype Stream[K, V any] struct{}\n" +
 				"func From[K, V any](b *Builder) Stream[K, V] { return Stream[K, V]{} }\n" +
-				"func (s Stream[K, V]) Peek() {}\nfunc (s Stream[K, V]) hidden() {}\nfunc Named(s string) {}",
+				"func (s Stream[K, V]) Peek() {}\nfunc (s Stream[K, V]) hidden() {}\nfunc Named(s string) anywhere { return 0 }\nfunc Ok() bool { return true }",
 			"stream/odd.go":          "package stream\nfunc Odd[K, V any](s *Stream[K, V]) {}",
 			"stream/example_test.go": "package stream_test\nfunc ExampleFrom() {\n\t// Output: a\n}\nfunc ExampleOdd() {}",
 		},
 		[]string{
 			"stream/builder.go:5: Stream.Peek has no example",
+			"stream/builder.go:7: Named has no example",
 			"stream/odd.go:2: Odd has no example",
 			"stream/odd.go:2: Odd is in no family",
 		},
