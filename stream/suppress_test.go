@@ -3,6 +3,7 @@ package stream_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,10 +159,8 @@ func TestSuppressedRowThatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := written(d), "  out k1=x @10\n  out k2=y @20\n"; got != want {
+	want := "  out k1=x @10\n  out k2=y @20\n  dead letter k0=fail of in/0@0, state at KTABLE-SUPPRESS-0000000005: "
+	if got := written(d); !strings.HasPrefix(got, want) || strings.Count(got, "dead letter") != 1 {
 		t.Errorf("written\n%swant\n%s", got, want)
-	}
-	if n := len(d.DeadLetters()); n != 1 {
-		t.Errorf("%d dead letters, not 1", n)
 	}
 }

@@ -27,7 +27,7 @@ var families = []family{
 	{"Windows", []string{"window", "windowed"}},
 	{"Sessions", []string{"session"}},
 	{"Cogroup", []string{"cogroup", "cogroupwindow"}},
-	{"Tables", []string{"table", "transform"}},
+	{"Tables", []string{"table", "transform", "processtable"}},
 	{"Groups of tables", []string{"grouptable"}},
 	{"Suppress", []string{"suppress"}},
 	{"Joins of streams and tables", []string{"join"}},

@@ -192,14 +192,14 @@ func TestCorruption(t *testing.T) {
 	seed := firstSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 4))
 	outcomes := map[string]int{}
-	flips := 200 * env("OXBOW_SEEDS", 1)
+	flips, each := 200*env("OXBOW_SEEDS", 1), 50 // of one database
 	if invariant.Enabled {
-		flips = 20 // the race detector makes Pebble check itself, slowly
+		flips, each = 40, 10 // the race detector makes Pebble check itself, slowly
 	}
 	var w *workload
 	var fs *vfs.MemFS
 	for i := range flips {
-		if i%50 == 0 {
+		if i%each == 0 {
 			w, fs = newWorkload(seed+uint64(i)), vfs.NewCrashableMem()
 			e, err := Open(small(fs))
 			if err != nil {
