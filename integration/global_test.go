@@ -88,7 +88,7 @@ func TestGlobalTable(t *testing.T) {
 		app := fmt.Sprintf("global-%s-%d", c.Lane, time.Now().UnixNano())
 		c.CreateTopic(t, app+"-in", 2)
 		c.CreateTopic(t, app+"-out", 2)
-		c.CreateTopic(t, app+"-users", 3, "cleanup.policy=compact")
+		c.CreateTopic(t, app+"-users", 3, "cleanup.policy=compact,delete") // a topic that is only compacted refuses DeleteRecords
 		const users = 100
 		for i := range users {
 			c.Produce(t, &kgo.Record{Topic: app + "-users", Key: fmt.Append(nil, "u", i), Value: []byte("old")})
@@ -169,6 +169,13 @@ func truncate(t *testing.T, c *brokers.Cluster, at *kgo.Record) {
 	for _, shard := range client.RequestSharded(t.Context(), req) {
 		if shard.Err != nil {
 			t.Fatal(shard.Err)
+		}
+		for _, topic := range shard.Resp.(*kmsg.DeleteRecordsResponse).Topics {
+			for _, p := range topic.Partitions {
+				if p.ErrorCode != 0 {
+					t.Fatalf("DeleteRecords of %s/%d: error code %d", topic.Topic, p.Partition, p.ErrorCode)
+				}
+			}
 		}
 	}
 }
