@@ -76,7 +76,7 @@ func (c *crasher) take(op string) {
 // D1-D5: whatever the moment of a crash and whatever of the unsynced data survives, the engine opens and holds a prefix
 // of the commits with the offset that belongs to it, and no less than had been flushed.
 func TestCrash(t *testing.T) {
-	seed, seeds := firstSeed(t), env("OXBOW_SEEDS", 1)
+	seed, seeds := firstSeed(t), env("OXBOW_SEEDS", 2)
 	if invariant.Enabled {
 		seeds = 1
 	}
