@@ -35,6 +35,7 @@ type modelMember struct {
 	sync         func(groupSynced)
 	synced       bool
 	joined       int32 // the generation it has last joined
+	since        int32 // and from which on it has joined each
 	assignment   []byte
 }
 
@@ -114,7 +115,7 @@ func (c *coordModel) replace(now time.Time, old *modelMember, meta []byte, reply
 		c.leader = m.id
 	}
 	if c.state == "stable" {
-		m.joined = c.generation
+		m.joined, m.since = c.generation, c.generation
 		a := c.joinAnswer(m)
 		a.skip = a.leader
 		reply(a)
@@ -191,6 +192,9 @@ func (c *coordModel) complete(now time.Time, late bool) {
 	}
 	for _, m := range joined {
 		f := m.join
+		if m.joined != c.generation-1 {
+			m.since = c.generation
+		}
 		m.join, m.seen, m.joined = nil, now, c.generation
 		f(c.joinAnswer(m))
 	}
@@ -216,6 +220,12 @@ func (c *coordModel) joinAnswer(m *modelMember) groupJoined {
 func (c *coordModel) current(id string) bool {
 	m := c.members[id]
 	return m != nil && m.joined == c.generation
+}
+
+// holds tells whether a member still has what it was given in a generation: it has taken part in every one since then. One
+// that has missed a generation and is back has lost it (G5), also while the answer that says so is on its way.
+func (c *coordModel) holds(id string, given int32) bool {
+	return c.current(id) && c.members[id].since <= given
 }
 
 // check finds the member that speaks, or why it may not.
@@ -308,11 +318,17 @@ func (c *coordModel) remove(now time.Time, id, reason string) {
 
 // tick lets time pass: sessions expire, phases end.
 func (c *coordModel) tick(now time.Time) {
-	for _, m := range c.ordered() {
-		waits := m.join != nil || m.sync != nil
-		if !waits && now.Sub(m.seen) > c.session {
-			c.remove(now, m.id, "session expired")
+	expired := func(m *modelMember) bool { return m.join == nil && m.sync == nil && now.Sub(m.seen) > c.session }
+	for _, one := range c.members {
+		if !expired(one) {
+			continue
 		}
+		for _, m := range c.ordered() { // in an order that does not hang on the map
+			if expired(m) {
+				c.remove(now, m.id, "session expired")
+			}
+		}
+		break
 	}
 	if c.state == "preparing" && now.After(c.deadline) {
 		c.complete(now, true)
