@@ -18,6 +18,19 @@ type ProducerConfig struct {
 	DeliveryTimeout time.Duration
 	// Codec compresses batches that have to be split because the broker finds them too large.
 	Codec Codec
+
+	// TransactionalID makes the producer transactional: batches belong to the open transaction, which begins with the
+	// first of them, and which End ends. Of two producers with the same id, the one that began to Run later works.
+	TransactionalID string
+	// TransactionTimeout is how long a transaction may be open before the coordinator aborts it. 0: one minute.
+	TransactionTimeout time.Duration
+	// Ended is called by Run for every End. It must not block for long.
+	Ended func(TxnEnd)
+	// AddAlone are topics that become part of a transaction by requests of their own, so that a right that is missing for
+	// one of them shows as such. Only protocol 1 has these requests.
+	AddAlone []string
+	// Protocol1 keeps to transaction protocol 1 where brokers offer 2 (KIP-890) as well.
+	Protocol1 bool
 }
 
 // Ack is the outcome of a batch. Acks of a partition come in the order of its Sends.

@@ -3,7 +3,7 @@ package kafka
 import "github.com/twmb/franz-go/pkg/kmsg"
 
 // Action is a set of things to do about an error. None means: give up, and say so.
-type Action uint8
+type Action uint16
 
 const (
 	// Retry: the same request may succeed later.
@@ -22,6 +22,8 @@ const (
 	BadRecord
 	// Denied: a right is missing.
 	Denied
+	// Abort: the open transaction can only be aborted; the producer goes on.
+	Abort
 )
 
 // Has tells whether all of b is in a.
@@ -55,6 +57,15 @@ const (
 	codeMemberIDRequired     Code = 79
 	codeFencedInstance       Code = 82
 	codeUnstableOffset       Code = 88
+)
+
+// Codes that only transactions look at.
+const (
+	codeInvalidTxnState          Code = 48
+	codeInvalidProducerIDMapping Code = 49
+	codeTransactionalIDDenied    Code = 53
+	codeProducerFenced           Code = 90
+	codeTransactionAbortable     Code = 120
 )
 
 // codes is the one table of what an error code means. Where a kind of request differs, apiActions says how.
@@ -107,7 +118,7 @@ var codes = map[Code]codeInfo{
 	45:  {"OUT_OF_ORDER_SEQUENCE_NUMBER", 0, ""},
 	46:  {"DUPLICATE_SEQUENCE_NUMBER", 0, ""},
 	47:  {"INVALID_PRODUCER_EPOCH", Fenced, ""},
-	48:  {"INVALID_TXN_STATE", 0, ""},
+	48:  {"INVALID_TXN_STATE", Abort, ""},
 	49:  {"INVALID_PRODUCER_ID_MAPPING", Fenced, ""},
 	50:  {"INVALID_TRANSACTION_TIMEOUT", 0, "choose a transaction timeout of at most transaction.max.timeout.ms of the brokers (15 min by default)"},
 	51:  {"CONCURRENT_TRANSACTIONS", Retry, ""},
@@ -157,7 +168,7 @@ var codes = map[Code]codeInfo{
 	117: {"TELEMETRY_TOO_LARGE", 0, ""},
 	118: {"INVALID_REGISTRATION", 0, ""},
 	119: {"INVALID_REGULAR_EXPRESSION", 0, ""},
-	120: {"TRANSACTION_ABORTABLE", 0, ""},
+	120: {"TRANSACTION_ABORTABLE", Abort, ""},
 }
 
 // apiActions holds where a kind of request departs from codes.
@@ -170,9 +181,12 @@ var apiActions = map[int16]map[Code]Action{
 	int16(kmsg.CreatePartitions):        {3: 0},
 	// Any broker answers these; 15 is "the offsets topic is being created".
 	int16(kmsg.FindCoordinator): {14: Retry, 15: Retry, 16: Retry},
-	// 51 is the coordinator at work on the transaction before; 47 from these is answered by the transaction
-	// coordinator as 90 is.
-	int16(kmsg.InitProducerID): {51: Retry},
+	// An unknown server error of a coordinator is its log's trouble most of the time. What it asks for is safe to repeat:
+	// an end by the same decision, an id by the id that we have.
+	int16(kmsg.InitProducerID): {-1: Retry},
+	int16(kmsg.EndTxn):         {-1: Retry},
+	// The group has moved on, or we are no longer of it: the offsets are not ours to commit. The producer is all right.
+	int16(kmsg.TxnOffsetCommit): {22: Abort | Rejoin, 25: Abort | Rejoin | ForgetMember, 27: Abort | Rejoin, 82: Abort},
 	// A metadata request that fails for a topic is repeated as it is; there is nothing to refresh before it.
 	int16(kmsg.Metadata): {3: Retry, 5: Retry, 72: Retry},
 }

@@ -23,24 +23,30 @@ const anyBroker int32 = -1
 // time is bounded by ctx and RequestTimeout (plus the wait that the request itself asks for); throttle is honoured.
 // Error codes inside the answer are the caller's.
 func (c *Client) exchange(ctx context.Context, node int32, req kmsg.Request) (kmsg.Response, error) {
-	bv, err := c.brokerVersions(ctx, node)
-	if err != nil {
-		return nil, err
-	}
 	ours, ok := ourVersions[req.Key()]
 	if !ok {
 		ours = versionRange{0, req.MaxVersion()}
 	}
+	res, _, err := c.exchangeIn(ctx, node, req, ours)
+	return res, err
+}
+
+// exchangeIn is exchange in a version of ours. repeated tells that the broker may have seen the request twice.
+func (c *Client) exchangeIn(ctx context.Context, node int32, req kmsg.Request, ours versionRange) (res kmsg.Response, repeated bool, err error) {
+	bv, err := c.brokerVersions(ctx, node)
+	if err != nil {
+		return nil, false, err
+	}
 	v, err := bv.pick(node, req.Key(), ours)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	req.SetVersion(v)
-	res := req.ResponseKind()
-	if err := c.send(ctx, node, req, res, v); err != nil {
-		return nil, err
+	res = req.ResponseKind()
+	if repeated, err = c.sendTold(ctx, node, req, res, v); err != nil {
+		return nil, repeated, err
 	}
-	return res, nil
+	return res, repeated, nil
 }
 
 // ask is exchange with the answer's type.
@@ -55,19 +61,24 @@ func ask[R kmsg.Response](ctx context.Context, c *Client, node int32, req kmsg.R
 
 // send exchanges a request in a version that has been set.
 func (c *Client) send(ctx context.Context, node int32, req kmsg.Request, res kmsg.Response, v int16) error {
+	_, err := c.sendTold(ctx, node, req, res, v)
+	return err
+}
+
+func (c *Client) sendTold(ctx context.Context, node int32, req kmsg.Request, res kmsg.Response, v int16) (repeated bool, err error) {
 	m := &message{
 		node: node, key: req.Key(), version: v, flexible: req.IsFlexible(), body: [][]byte{req.AppendTo(nil)},
 	}
 	answer, err := c.roundTrip(ctx, m, c.cfg.RequestTimeout+brokerWait(req))
 	if err != nil {
-		return err
+		return m.repeated, err
 	}
 	res.SetVersion(v)
 	if req.Key() == int16(kmsg.ApiVersions) && len(answer) >= 2 && Code(int16(answer[0])<<8|int16(answer[1])) == codeUnsupportedVersion {
 		res.SetVersion(0) // the one answer that a broker gives in another version than it was asked in
 	}
 	if err := res.ReadFrom(answer); err != nil {
-		return &ConnError{API: m.key, Node: node, Sent: true, Err: &FrameError{
+		return true, &ConnError{API: m.key, Node: node, Sent: true, Err: &FrameError{
 			Reason: fmt.Sprintf("the answer of %d bytes in version %d does not parse", len(answer), v), Err: err}}
 	}
 	if t, ok := res.(kmsg.ThrottleResponse); ok {
@@ -75,7 +86,7 @@ func (c *Client) send(ctx context.Context, node int32, req kmsg.Request, res kms
 			c.throttle(node, m.key, ms)
 		}
 	}
-	return nil
+	return m.repeated, nil
 }
 
 // exchangeRaw sends an encoded body and returns the answer's body in a buffer that alloc gives for its size; the size

@@ -9,14 +9,16 @@ import (
 
 // Versions of Produce: the layouts below are right for 3 to 12. 13 has topic ids.
 const (
-	produceVersion  = 8 // the last before compact fields; 12 is transaction protocol 2
-	produceFlexible = 9
+	produceVersion   = 8  // the last before compact fields
+	produceVersionV2 = 12 // transaction protocol 2
+	produceFlexible  = 9
 )
 
 // produceRequest is one request to one broker: a batch each for some of its partitions. Kafka refuses two batches for a
 // partition in a request.
 type produceRequest struct {
 	node    int32
+	v2      bool     // of a transaction under protocol 2
 	entries []*entry // by topic and partition, once encoded
 	scratch []byte
 	parts   [][]byte

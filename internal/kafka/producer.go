@@ -35,6 +35,7 @@ const (
 // the sequencer's). It is safe for concurrent use.
 type Producer struct {
 	c        *Client
+	cfg      ProducerConfig
 	done     func(Ack)
 	wake     chan struct{}
 	buffered atomic.Int64
@@ -43,8 +44,16 @@ type Producer struct {
 	inbox []any
 	ended error // Run has returned
 
-	seq *sequencer     // belongs to Run
+	seq *sequencer     // belongs to Run, as does
+	txn *transactor    // of a transactional producer
 	wg  sync.WaitGroup // requests and lookups
+}
+
+// machine is what Run drives: the sequencer, or the transactor around it.
+type machine interface {
+	Step(now time.Time, events ...any) *actions
+	Wake() time.Time
+	idle() bool
 }
 
 // NewProducer returns a producer whose Run has to be called. done is called by Run for every batch, in the order of Send
@@ -54,7 +63,7 @@ func (c *Client) NewProducer(cfg ProducerConfig, done func(Ack)) *Producer {
 	if r == nil {
 		r = rand.Float64
 	}
-	return &Producer{c: c, done: done, wake: make(chan struct{}, 1), seq: newSequencer(sequencerConfig{
+	p := &Producer{c: c, cfg: cfg, done: done, wake: make(chan struct{}, 1), seq: newSequencer(sequencerConfig{
 		window:       partitionWindow,
 		maxInFlight:  cmp.Or(cfg.MaxInFlight, defaultInFlight),
 		requestBytes: cmp.Or(cfg.RequestBytes, defaultRequestBytes),
@@ -65,7 +74,26 @@ func (c *Client) NewProducer(cfg ProducerConfig, done func(Ack)) *Producer {
 		maxBackoff:   c.cfg.MaxRetryBackoff,
 		rand:         r,
 		codec:        cfg.Codec,
+
+		transactional: cfg.TransactionalID != "",
 	})}
+	if cfg.TransactionalID != "" {
+		p.cfg.TransactionTimeout = cmp.Or(cfg.TransactionTimeout, defaultTxnTimeout)
+		alone := map[string]bool{}
+		for _, topic := range cfg.AddAlone {
+			alone[topic] = true
+		}
+		p.txn = newTransactor(transactorConfig{id: cfg.TransactionalID, timeout: p.cfg.TransactionTimeout,
+			protocol1: cfg.Protocol1, alone: alone}, p.seq)
+	}
+	return p
+}
+
+func (p *Producer) machine() machine {
+	if p.txn != nil {
+		return p.txn
+	}
+	return p.seq
 }
 
 // Send hands a batch over for its partition. It never blocks: who sends faster than brokers take looks at Buffered.
@@ -109,21 +137,23 @@ func (p *Producer) take(into []any) []any {
 var errProducerEnded = errors.New("the producer has ended")
 
 // Run works until ctx ends, then fails what is not acknowledged and returns nil. It returns an error if no broker gives
-// a producer id; everything sent fails with it. When it returns, nothing it started runs, and Send calls done itself,
-// with an error.
+// a producer id; everything sent fails with it. With a transactional id this may be a *[FencedError], at any time. A
+// transaction that is open then stays so until the coordinator finds it too old, or the next producer with the id comes:
+// End it before. When Run returns, nothing it started runs, and Send and End call back themselves, with an error.
 func (p *Producer) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var events []any
 	ended := ctx.Done()
+	m := p.machine()
 	for {
 		now := time.Now()
-		p.perform(ctx, p.seq.Step(now, events...))
+		p.perform(ctx, m.Step(now, events...))
 		clear(events)
-		if p.seq.stopped != nil && p.seq.idle() {
+		if p.seq.stopped != nil && m.idle() {
 			return p.end(ctx)
 		}
-		if at := p.seq.Wake(); !at.IsZero() {
+		if at := m.Wake(); !at.IsZero() {
 			timer.Reset(max(at.Sub(now), 0))
 		} else {
 			timer.Stop()
@@ -146,7 +176,7 @@ func (p *Producer) end(ctx context.Context) error {
 	p.mu.Lock()
 	p.ended = errProducerEnded
 	p.mu.Unlock()
-	p.perform(ctx, p.seq.Step(time.Now(), p.take(nil)...))
+	p.perform(ctx, p.machine().Step(time.Now(), p.take(nil)...))
 	if errors.Is(p.seq.stopped, context.Cause(ctx)) {
 		return nil
 	}
@@ -154,8 +184,18 @@ func (p *Producer) end(ctx context.Context) error {
 }
 
 func (p *Producer) perform(ctx context.Context, acts *actions) {
-	for _, a := range acts.acks {
+	acked := 0
+	for _, e := range acts.ends {
+		for ; acked < e.acks; acked++ {
+			p.acknowledge(acts.acks[acked])
+		}
+		p.txnEnded(e.TxnEnd)
+	}
+	for _, a := range acts.acks[acked:] {
 		p.acknowledge(a)
+	}
+	for _, call := range acts.calls {
+		p.wg.Go(func() { p.post(p.ask(ctx, call)) })
 	}
 	for _, r := range acts.requests {
 		p.wg.Go(func() { p.exchange(ctx, r) })
@@ -220,13 +260,20 @@ func (p *Producer) exchange(ctx context.Context, r *produceRequest) {
 // produce sends a request. repeated tells that the broker may have seen it before it answered.
 func (p *Producer) produce(ctx context.Context, r *produceRequest) (results []produceResult, repeated bool, err error) {
 	key := int16(kmsg.Produce)
-	version, err := p.c.version(ctx, r.node, key, produceVersion)
+	highest := int16(produceVersion)
+	if r.v2 {
+		highest = produceVersionV2
+	}
+	version, err := p.c.version(ctx, r.node, key, highest)
+	if err == nil && r.v2 && version < produceVersionV2 {
+		err = &VersionError{API: key, Node: r.node, Min: produceVersionV2, Max: produceVersionV2, BrokerMax: version}
+	}
 	if err != nil {
 		return nil, false, err
 	}
 	// The broker gives up before we do, so that its answer, which says more than silence, arrives.
 	m := &message{node: r.node, key: key, version: version, flexible: version >= produceFlexible}
-	m.body = r.encode(version, "", p.c.cfg.RequestTimeout*3/4)
+	m.body = r.encode(version, p.cfg.TransactionalID, p.c.cfg.RequestTimeout*3/4)
 	var buf *Buffer
 	m.alloc = func(size int) ([]byte, error) {
 		if size > maxProduceAnswer {

@@ -20,13 +20,15 @@ type producing struct {
 	f    *fakeCluster
 	p    *Producer
 	acks chan Ack
+	ends chan TxnEnd
 	end  func() error
 }
 
 func startProducer(t *testing.T, f *fakeCluster, cfg ProducerConfig) *producing {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	w := &producing{t: t, f: f, acks: make(chan Ack, 10000)}
+	w := &producing{t: t, f: f, acks: make(chan Ack, 10000), ends: make(chan TxnEnd, 100)}
+	cfg.Ended = func(e TxnEnd) { w.ends <- e }
 	w.p = f.client.NewProducer(cfg, func(a Ack) {
 		copied := *a.Batch
 		a.Batch = &copied
@@ -88,6 +90,11 @@ func (w *producing) acked(n int) {
 // log returns the values in a partition as the broker has them.
 func (f *fakeCluster) log(t *testing.T, topic string, partition int32) (values []string) {
 	t.Helper()
+	return f.read(t, topic, partition, ReadUncommitted)
+}
+
+func (f *fakeCluster) read(t *testing.T, topic string, partition int32, isolation Isolation) (values []string) {
+	t.Helper()
 	tp := record.TopicPartition{Topic: topic, Partition: partition}
 	leader, err := f.client.leader(t.Context(), tp)
 	if err != nil {
@@ -97,7 +104,7 @@ func (f *fakeCluster) log(t *testing.T, topic string, partition int32) (values [
 	for offset := int64(0); ; {
 		req := kmsg.NewPtrFetchRequest()
 		req.Version, req.MaxWaitMillis = 11, 0
-		req.MinBytes, req.MaxBytes, req.ReplicaID = 0, 16<<20, -1
+		req.MinBytes, req.MaxBytes, req.ReplicaID, req.IsolationLevel = 0, 16<<20, -1, int8(isolation)
 		rt := kmsg.NewFetchRequestTopic()
 		rt.Topic = topic
 		rp := kmsg.NewFetchRequestTopicPartition()
@@ -113,7 +120,11 @@ func (f *fakeCluster) log(t *testing.T, topic string, partition int32) (values [
 			t.Fatal(kerr.ErrorForCode(part.ErrorCode))
 		}
 		frame := frameOf(part.RecordBatches)
-		next, err := ParseBatches(tp, frame, frame.Bytes(), offset, ParseOptions{}, func(b *Batch) {
+		opts := ParseOptions{ReadCommitted: isolation == ReadCommitted}
+		for _, a := range part.AbortedTransactions {
+			opts.Aborted = append(opts.Aborted, AbortedTransaction{a.ProducerID, a.FirstOffset})
+		}
+		next, err := ParseBatches(tp, frame, frame.Bytes(), offset, opts, func(b *Batch) {
 			c := b.Cursor(offset)
 			var r record.Raw
 			for {

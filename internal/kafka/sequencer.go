@@ -24,6 +24,9 @@ import (
 //	S5  A batch that fails takes with it what waits behind it in its partition: nothing overtakes a hole. What is sent
 //	    after that begins anew.
 //	S6  No batch is resent after DeliveryTimeout.
+//
+// Of a transactional producer it knows little: identities come from outside, a partition has to be admitted to the
+// transaction before it is sent to (where gated), and the first batch that fails is remembered (failed).
 type sequencer struct {
 	cfg     sequencerConfig
 	id      identity // of new sequences
@@ -43,6 +46,11 @@ type sequencer struct {
 	live    int          // batches not acknowledged
 	flying  int          // requests
 
+	txn    uint64                  // number of the transaction
+	v2     bool                    // protocol 2: brokers admit partitions by themselves
+	wanted []record.TopicPartition // to be admitted
+	failed error                   // the first batch of the transaction that failed
+
 	out actions
 }
 
@@ -57,6 +65,8 @@ type sequencerConfig struct {
 	maxBackoff   time.Duration
 	rand         func() float64
 	codec        Codec // of the halves of a batch that was too large
+
+	transactional bool
 }
 
 // actions are what a Step wants done.
@@ -65,6 +75,9 @@ type actions struct {
 	acks     []Ack
 	lookups  []lookup
 	identify bool // get a producer id; answer by identityEvent
+
+	calls []*txnCall // of the transactor; answer by txnAnswer
+	ends  []txnEnded
 }
 
 // lookup asks for a partition's leader; answer by leaderEvent. refresh: what is cached has proved wrong.
@@ -149,6 +162,8 @@ type partition struct {
 	bump     bool      // by a new epoch, or else by using its sequence again
 	parked   bool      // in waiting
 	ready    int       // in its node's list, with that many bytes; 0: not
+	asked    uint64    // the transaction that it is to be admitted to
+	admitted uint64    // the one that it has been admitted to
 	refresh  bool      // look the leader up before the next send
 	retryAt  time.Time
 	failures int      // since the last success, for the backoff
@@ -174,14 +189,19 @@ func newSequencer(cfg sequencerConfig) *sequencer {
 // Step takes in what has happened, in order; nothing but the time is an event too. Requests are made once at the end, so
 // that what came together goes out together. What it returns is valid until the next Step.
 func (s *sequencer) Step(now time.Time, events ...any) *actions {
-	s.out.requests, s.out.acks, s.out.lookups = s.out.requests[:0], s.out.acks[:0], s.out.lookups[:0]
-	s.out.identify = false
+	s.clear()
 	for _, ev := range events {
 		s.take(now, ev)
 	}
 	s.timers(now)
 	s.collect(now)
 	return &s.out
+}
+
+func (s *sequencer) clear() {
+	s.out.requests, s.out.acks, s.out.lookups = s.out.requests[:0], s.out.acks[:0], s.out.lookups[:0]
+	s.out.calls, s.out.ends = s.out.calls[:0], s.out.ends[:0]
+	s.out.identify = false
 }
 
 func (s *sequencer) take(now time.Time, ev any) {
@@ -259,9 +279,40 @@ func (s *sequencer) stop(err error) {
 		return
 	}
 	s.stopped = err
+	s.abandon(time.Time{}, err)
+}
+
+// abandon fails everything that is not on its way, and what is on its way when it comes back without an ack.
+func (s *sequencer) abandon(now time.Time, err error) {
 	for _, p := range s.parts {
 		s.failFrom(p, 0, err)
-		s.settle(p, time.Time{})
+		s.settle(p, now)
+	}
+}
+
+// begin opens the next transaction, under an identity that may be another one.
+func (s *sequencer) begin(now time.Time, id identity, v2 bool) {
+	s.id, s.known, s.v2 = id, true, v2
+	s.txn++
+	s.wanted, s.failed = nil, nil
+	for _, p := range s.parts {
+		s.touch(p, now)
+	}
+}
+
+// admit lets batches to a partition go on their way.
+func (s *sequencer) admit(tp record.TopicPartition, now time.Time) {
+	if p := s.parts[tp]; p != nil {
+		p.admitted = s.txn
+		s.touch(p, now)
+	}
+}
+
+// refuse fails what waits for a partition that cannot be part of the transaction.
+func (s *sequencer) refuse(tp record.TopicPartition, now time.Time, err error) {
+	if p := s.parts[tp]; p != nil {
+		s.failFrom(p, 0, err)
+		s.settle(p, now)
 	}
 }
 

@@ -83,7 +83,7 @@ func (s *sequencer) result(p *partition, e *entry, now time.Time, r *produceResu
 var certainlyNotAppended = map[Code]bool{
 	codeCorruptMessage: true, codeUnknownTopicOrPartition: true, codeLeaderNotAvailable: true, codeNotLeader: true,
 	codeNotEnoughReplicas: true, codeListenerNotFound: true, codeFencedLeaderEpoch: true, codeUnknownLeaderEpoch: true,
-	codeThrottlingQuotaExceeded: true, codeUnknownTopicID: true,
+	codeThrottlingQuotaExceeded: true, codeUnknownTopicID: true, codeConcurrentTransactions: true,
 }
 
 func (s *sequencer) appended(p *partition, e *entry, base int64) {
@@ -135,6 +135,10 @@ func (s *sequencer) fail(p *partition, e *entry, cause error) {
 // renew handles a broker that does not know the producer, or its epoch, any more: the batch was not appended now, and
 // if it cannot have been before, it may have a new sequence.
 func (s *sequencer) renew(p *partition, e *entry, now time.Time) {
+	if s.cfg.transactional { // fenced, or timed out: nothing of the transaction can be saved
+		s.fail(p, e, e.err)
+		return
+	}
 	if e.unknown {
 		s.fail(p, e, e.err)
 		p.bump = true
@@ -232,9 +236,12 @@ func (s *sequencer) settleFailed(p *partition, e *entry, cause error) {
 	e.state = isSettled
 	if r, ok := cause.(*RefusedError); ok {
 		e.err = r
-		return
+	} else {
+		e.err = &ProduceError{TP: p.tp, Code: e.code, Unknown: e.unknown, Cause: cause}
 	}
-	e.err = &ProduceError{TP: p.tp, Code: e.code, Unknown: e.unknown, Cause: cause}
+	if s.failed == nil && s.cfg.transactional {
+		s.failed = e.err
+	}
 }
 
 // settle acknowledges what has settled at the front of p's queue, mends its sequences if need be, and lets it go on.
@@ -276,14 +283,14 @@ func (s *sequencer) mend(p *partition) {
 }
 
 // advanceEpoch sees to it that p's next batch has another identity than its last. A producer without a transaction
-// moves its epoch by itself; for one with, whoever runs the transaction does.
+// moves its epoch by itself. In a transaction a batch has failed then: there is none before the next identity.
 func (s *sequencer) advanceEpoch(p *partition) {
-	if p.id == s.id {
-		if s.id.transactional || s.id.epoch == math.MaxInt16 {
-			s.known = false
-		} else {
-			s.id.epoch++
-		}
+	switch {
+	case p.id != s.id || s.cfg.transactional:
+	case s.id.epoch == math.MaxInt16:
+		s.known = false
+	default:
+		s.id.epoch++
 	}
 	p.id, p.proven = identity{id: -1}, false
 }

@@ -48,6 +48,9 @@ func (s *sequencer) touch(p *partition, now time.Time) {
 		return
 	}
 	e := s.next(p)
+	if s.cfg.transactional && !s.admitted(p, e) {
+		return
+	}
 	switch {
 	case e == nil:
 	case now.Before(p.retryAt):
@@ -74,6 +77,20 @@ func (s *sequencer) touch(p *partition, now time.Time) {
 		n.ready = append(n.ready, p)
 		s.activate(n)
 	}
+}
+
+// admitted tells whether e may go on its way as far as the transaction is concerned. It asks for what is missing.
+func (s *sequencer) admitted(p *partition, e *entry) bool {
+	switch {
+	case e == nil || !s.known:
+		return false
+	case s.v2 || p.admitted == s.txn:
+		return true
+	case p.asked != s.txn:
+		p.asked = s.txn
+		s.wanted = append(s.wanted, p.tp)
+	}
+	return p.node < 0 || p.refresh // looking for the leader meanwhile
 }
 
 func (s *sequencer) activate(n *node) {
@@ -126,7 +143,7 @@ func (s *sequencer) fill(n *node, now time.Time) {
 
 // gather takes one batch each of the partitions that are ready, in turn, up to the size of a request.
 func (s *sequencer) gather(n *node, now time.Time) *produceRequest {
-	r := &produceRequest{node: n.id}
+	r := &produceRequest{node: n.id, v2: s.v2}
 	size := 0
 	taken := 0
 	var moved []*partition // no longer ready here
@@ -138,7 +155,7 @@ func (s *sequencer) gather(n *node, now time.Time) *produceRequest {
 		n.bytes -= p.ready
 		p.ready = 0
 		e := s.next(p)
-		if e == nil || p.node != n.id || p.refresh || now.Before(p.retryAt) {
+		if e == nil || !s.known || p.node != n.id || p.refresh || now.Before(p.retryAt) || s.cfg.transactional && !s.admitted(p, e) {
 			moved = append(moved, p)
 			continue
 		}
