@@ -45,7 +45,7 @@ func (c *changelog) flush() error {
 func (c *changelog) send(round int64) int {
 	n := len(c.sealed)
 	for i, s := range c.sealed {
-		c.out.cfg.Send(c.part.tp, s, &Sent{TP: c.part.tp, Count: s.Count(), Bytes: c.sizes[i], log: c, round: round})
+		c.out.send(c.part.tp, s, &Sent{TP: c.part.tp, Count: s.Count(), Bytes: c.sizes[i], log: c, round: round})
 		c.sealed[i] = nil
 	}
 	c.sealed, c.sizes = c.sealed[:0], c.sizes[:0]

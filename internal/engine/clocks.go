@@ -20,7 +20,7 @@ type clocks struct {
 func (t *Task) openClocks() error {
 	c := &t.clocks
 	c.list = t.node.Clocks
-	m := OffsetMetadata{Named: map[string]int64{}}
+	m := OffsetMetadata{Named: map[string]int64{commitName: 0}}
 	for _, k := range c.list {
 		if _, ok := m.Named[k.Name()]; ok {
 			return fmt.Errorf("task %s: two clocks have the name %s", t.ID, k.Name())

@@ -29,6 +29,7 @@ type taskCommit struct {
 	batches []spaceBatch // one per engine
 	logs    []*changelog // by store; nil without changelog
 	row     waiting      // the row that waits for its next attempt
+	number  int64        // of the last transaction, under way or over; 0: there are none
 }
 
 type spaceBatch struct {
@@ -82,6 +83,9 @@ func (t *Task) freeze() error {
 	}
 	t.clocks.freeze()
 	t.worked = false
+	if t.cfg.Transactional {
+		c.number = nextNumber(c.number, t.cfg.Salt)
+	}
 	for i, s := range t.prog.Stores {
 		var log state.Changelog
 		if c.logs[i] != nil {
@@ -135,17 +139,33 @@ func (t *Task) apply(now int64) error {
 	return nil
 }
 
-// frozenOffsets are the offsets that the commit under way passes. Each carries all clocks, as in Kafka Streams; one at least has
-// to be written when a clock has moved.
+// frozenOffsets are the offsets that the commit under way passes. Each carries all clocks, as in Kafka Streams, and the number of the
+// transaction; one at least has to be written when a clock has moved, or for the sake of the number.
 func (t *Task) frozenOffsets(into map[record.TopicPartition]Offset) {
-	moved := t.clocks.moved()
+	one := t.clocks.moved() || t.cfg.Transactional
+	var named map[string]int64
 	for i, p := range t.inputs {
 		m := p.frozen
-		if m.position != p.committed || m.time != p.savedTime || moved && i == len(t.inputs)-1 {
-			into[p.tp] = Offset{At: m.position, Metadata: OffsetMetadata{Time: m.time, Named: t.clocks.named()}.Encode()}
-			moved = false
+		if m.position != p.committed || m.time != p.savedTime || one && i == len(t.inputs)-1 {
+			if named == nil {
+				named = t.named()
+			}
+			into[p.tp] = Offset{At: m.position, Metadata: OffsetMetadata{Time: m.time, Named: named}.Encode()}
+			one = false
 		}
 	}
+}
+
+// named are the numbers of the commit under way that belong to no input, nil for none.
+func (t *Task) named() map[string]int64 {
+	m := t.clocks.named()
+	if t.cfg.Transactional {
+		if m == nil {
+			m = map[string]int64{}
+		}
+		m[commitName] = t.commit.number
+	}
+	return m
 }
 
 // confirmed ends the commit under way: the group holds its offsets.

@@ -16,6 +16,7 @@ func (m *coreMember) obey() {
 		for _, a := range acts {
 			switch a := a.(type) {
 			case Send:
+				m.mayHand(a)
 				m.sends[a.TP] = append(m.sends[a.TP], a)
 				w.sentAt[a.Sent] = w.begun
 			case Fetch:
@@ -27,7 +28,14 @@ func (m *coreMember) obey() {
 				m.fetches[a.TP].held = true
 			case Unhold:
 				m.fetches[a.TP].held = false
+			case End:
+				m.ask(a)
+			case Rejoin:
+				m.rejoin()
 			case CommitOffsets:
+				if w.eos {
+					w.fatal("offsets are committed beside a transaction")
+				}
 				w.say("member %d commits %v", m.id, a.Offsets)
 				m.commits = append(m.commits, a)
 			case Released:
@@ -36,7 +44,7 @@ func (m *coreMember) obey() {
 					continue
 				}
 				delete(w.moving, a.Number)
-				if a.Err != nil { // the group did not take the last commit
+				if a.Err != nil && !w.eos { // the group did not take the last commit
 					w.replays[move.task] = append(w.replays[move.task], replay{w.group[inPart(move.task)].At, move.at})
 				}
 				w.say("member %d released task %d", m.id, move.task)
@@ -61,6 +69,7 @@ func (w *coreWorld) act() {
 		m.send()
 	case n < 82:
 		m.commit()
+		m.end()
 	case n < 95:
 		w.now += int64(w.rng.IntN(60))
 	case w.calm:
@@ -71,6 +80,8 @@ func (w *coreWorld) act() {
 		m.crash()
 	case n < 99:
 		w.lose()
+	case w.eos && w.rng.IntN(2) == 0:
+		m.timeOut()
 	default:
 		w.faults["request"]++
 		w.numbers++
@@ -139,6 +150,10 @@ func (m *coreMember) land(tp record.TopicPartition) {
 	base := int64(len(w.logs[tp]))
 	list := s.Batch.(MemBatch)
 	w.say("member %d: %s gets %s", m.id, tp, values(list))
+	if m.lost {
+		m.ack(Acked{Sent: s.Sent, Err: errCore})
+		return
+	}
 	if tp.Topic == "echo" || tp.Topic == "late" {
 		var refused []Refusal
 		for i, r := range list {
@@ -155,6 +170,7 @@ func (m *coreMember) land(tp record.TopicPartition) {
 				}
 			}
 			w.say("member %d: %s refused %s", m.id, tp, list[refused[0].Index].Value)
+			m.lost = w.eos
 			m.ack(Acked{Sent: s.Sent, Err: errCore, Refused: refused})
 			return
 		}
@@ -166,6 +182,7 @@ func (m *coreMember) land(tp record.TopicPartition) {
 		r.Offset = base + int64(i)
 		w.logs[tp] = append(w.logs[tp], r)
 	}
+	m.written(tp, len(list))
 	m.ack(Acked{Sent: s.Sent, Base: base})
 }
 

@@ -71,7 +71,15 @@ func coreProgram(w *coreMember, id record.TaskID, flaky func() bool) (*Program, 
 	}
 	table := st.(*state.Table[string, int64])
 	out := node.Sink(n, infos[3], "out", dests["out"], serde.String, serde.Int64, nil)
-	em := node.NewEmitter(n, infos[2], table, true, false, node.ToStream(out)).Describes(serde.String, serde.Int64)
+	failed := false // a row is tried again, but never set aside
+	shaky := node.Proc[string, int64](func(r *node.Rec[string, int64]) error {
+		if failed = !failed && flaky() && w.world.rng.IntN(8) == 0; failed {
+			w.world.faults["row retried"]++
+			return n.Fail(dlq.StageProcess, infos[3], dlq.Transient(errCore))
+		}
+		return out(r)
+	})
+	em := node.NewEmitter(n, infos[2], table, true, false, node.ToStream(shaky)).Describes(serde.String, serde.Int64)
 	step := func(k, v string, old record.Opt[int64]) (record.Opt[int64], error) {
 		return record.Some(old.Or(0) + 1), nil
 	}
@@ -102,6 +110,9 @@ func coreProgram(w *coreMember, id record.TaskID, flaky func() bool) (*Program, 
 
 // coreWorld is the broker, the group and the clock.
 type coreWorld struct {
+	eos     bool
+	of      map[record.TopicPartition][]coreEntry // exactly once: what the records of a log are part of
+	seen    [corePartitions]coreSeen
 	t       *testing.T
 	rng     *rand.Rand
 	seed    uint64
@@ -145,6 +156,10 @@ type coreMember struct {
 	fetches map[record.TopicPartition]*coreFetch
 	commits []CommitOffsets
 	mail    []Delivered // fetched, not delivered yet
+
+	txn  *coreTxn // open; nil: none
+	lost bool     // it cannot be committed any more
+	ends []coreEnd
 }
 
 type coreFetch struct {
@@ -152,8 +167,8 @@ type coreFetch struct {
 	held           bool
 }
 
-func newWorld(t *testing.T, seed uint64) *coreWorld {
-	w := &coreWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_000_000,
+func newWorld(t *testing.T, seed uint64, eos bool) *coreWorld {
+	w := &coreWorld{t: t, seed: seed, eos: eos, of: map[record.TopicPartition][]coreEntry{}, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_000_000,
 		logs: map[record.TopicPartition][]record.Raw{}, group: map[record.TopicPartition]Offset{},
 		moving: map[int64]coreMove{}, refuse: map[string]bool{}, faults: map[string]int{},
 		sentAt: map[*Sent][corePartitions]int{}}
@@ -173,7 +188,7 @@ func (w *coreWorld) start(id int, e *memstore.Engine) *coreMember {
 		fetches: map[record.TopicPartition]*coreFetch{}}
 	topics := topicSet{"echo": {Partitions: 1}, "out": {Partitions: 1}, "late": {Partitions: 1}, "dlq": {Partitions: 1},
 		"app-count-changelog": {Partitions: corePartitions}}
-	m.worker = NewWorker(WorkerConfig{CommitInterval: 100, InboxBytes: 200, Linger: 5, DirtyBytes: 4 << 10,
+	m.worker = NewWorker(WorkerConfig{CommitInterval: 100, InboxBytes: 200, Linger: 5, DirtyBytes: 4 << 10, Transactional: w.eos,
 		Out: OutConfig{BatchBytes: 120, UnitBytes: 1 << 20, Topic: topics.lookup,
 			Builder:   func(record.TopicPartition) Builder { return &MemBuilder{} },
 			Partition: func([]byte, int32) int32 { return 0 }}}, w.now)
@@ -217,10 +232,11 @@ var corePolicy = dlq.NewPolicy(dlq.Retry(3, dlq.Exponential(20*time.Millisecond,
 func (w *coreWorld) give(p, to int) {
 	m := w.members[to]
 	id := record.TaskID{Partition: int32(p)}
+	w.stable(p)
 	prog, err := coreProgram(m, id, func() bool { return !w.calm && w.rng.IntN(2) > 0 })
 	w.check(err)
 	t, err := NewTask(TaskConfig{App: "app", ID: id, Program: prog, Out: m.worker.Out, DeadLetters: "dlq",
-		Policy: corePolicy, Chance: w.rng.Float64}, []record.TopicPartition{inPart(p)})
+		Policy: corePolicy, Chance: w.rng.Float64, Transactional: w.eos, Salt: w.rng.Uint32()}, []record.TopicPartition{inPart(p)})
 	w.check(err)
 	at := w.group[inPart(p)]
 	w.check(t.Seek(inPart(p), at.At, at.Metadata))
@@ -240,7 +256,7 @@ func (w *coreWorld) restore(space state.Space, es state.EngineStore, id record.T
 	}
 	w.sameAsFold(es, tp, o.Changelog, "when it is opened")
 	b := space.Batch()
-	for _, r := range w.logs[tp][o.Changelog:] {
+	for _, r := range w.read(tp, o.Changelog) {
 		k, v, err := countSpec.FromChangelog(nil, r)
 		if err != nil {
 			return 0, err
@@ -267,7 +283,10 @@ func (w *coreWorld) sameAsFold(es state.EngineStore, tp record.TopicPartition, t
 		w.fatal("%s: state is stored for offset %d, the changelog ends at %d", tp, to, len(w.logs[tp]))
 	}
 	fold := map[string][]byte{}
-	for _, r := range w.logs[tp][:to] {
+	for _, r := range w.read(tp, 0) {
+		if r.Offset >= to {
+			break
+		}
 		k, v, err := countSpec.FromChangelog(nil, r)
 		w.check(err)
 		fold[string(k)] = slices.Clone(v)
@@ -331,6 +350,9 @@ func (w *coreWorld) position(p int) int64 {
 // replayable notes that what a task of m did since its last commit may be done again.
 func (m *coreMember) replayable(p int) {
 	w := m.world
+	if w.eos {
+		return
+	}
 	w.begun[p]++
 	w.replays[p] = append(w.replays[p], replay{w.group[inPart(p)].At, w.position(p)})
 }
@@ -372,6 +394,7 @@ func (w *coreWorld) arriveSome(m *coreMember) {
 			m.land(tp)
 		}
 	}
+	m.die()
 	m.sends = map[record.TopicPartition][]Send{}
 	m.commits = nil
 }
@@ -389,6 +412,10 @@ func (w *coreWorld) lose() {
 	w.say("member %d loses task %d", m.id, p)
 	m.replayable(p)
 	w.losses[p]++
+	if w.eos {
+		w.loseInTransaction(m, p)
+		return
+	}
 	// The others of the member go on, with their batches and commits; those of the task must not be seen by its successor.
 	for len(m.sends) > 0 {
 		m.land(sortedKeys(m.sends)[0])
@@ -435,11 +462,15 @@ func coreSeeds(t testing.TB, small int) (first uint64, n int) {
 }
 
 func TestCoreWorker(t *testing.T) {
+	runCore(t, false, "move", "crash", "disk lost", "lost", "refused", "commit refused", "request", "row retried")
+}
+
+func runCore(t *testing.T, eos bool, kinds ...string) {
 	first, n := coreSeeds(t, 2000)
 	faults := map[string]int{}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a world is thrown away after a millisecond
 	for seed := first; seed < first+uint64(n); seed++ {
-		w := newWorld(t, seed)
+		w := newWorld(t, seed, eos)
 		for range 240 {
 			w.produce(w.rng.IntN(corePartitions))
 			w.act()
@@ -456,7 +487,7 @@ func TestCoreWorker(t *testing.T) {
 		}
 	}
 	t.Logf("faults: %v", faults)
-	for _, kind := range []string{"move", "crash", "disk lost", "lost", "refused", "commit refused", "request"} {
+	for _, kind := range kinds {
 		if n >= 100 && faults[kind] == 0 {
 			t.Errorf("%s never happened: the lane shows nothing about it", kind)
 		}

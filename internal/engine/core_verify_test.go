@@ -18,7 +18,7 @@ func (w *coreWorld) settle() {
 			done = done && w.group[inPart(p)].At == coreRecords
 		}
 		for _, m := range w.members {
-			done = done && len(m.sends) == 0 && len(m.commits) == 0
+			done = done && len(m.sends) == 0 && len(m.commits) == 0 && len(m.ends) == 0
 		}
 		if done {
 			return
@@ -51,7 +51,7 @@ func (w *coreWorld) verify() {
 			case echoed+set > 1 && !w.explained(p, r.Offset):
 				w.fatal("P2: %s was processed %d times without a reason: %v", v, echoed+set, w.replays[p])
 			}
-			if set > 0 && !poison {
+			if set > 0 && !poison && !w.eos {
 				exact = false
 			}
 		}
@@ -71,7 +71,7 @@ func (w *coreWorld) verify() {
 // tally counts the values of a topic.
 func (w *coreWorld) tally(topic string) map[string]int {
 	n := map[string]int{}
-	for _, r := range w.logs[record.TopicPartition{Topic: topic}] {
+	for _, r := range w.read(record.TopicPartition{Topic: topic}, 0) {
 		n[string(r.Value)]++
 	}
 	return n
@@ -84,7 +84,7 @@ func (w *coreWorld) explained(p int, offset int64) bool {
 // order checks P3: what became of a partition goes up, and each step back begins again where a task did.
 func (w *coreWorld) order(p int, topic string) {
 	last, back := -1, 0
-	for _, r := range w.logs[record.TopicPartition{Topic: topic}] {
+	for _, r := range w.read(record.TopicPartition{Topic: topic}, 0) {
 		if partOf(r) != p {
 			continue
 		}
@@ -115,13 +115,13 @@ func (w *coreWorld) counts(p int, want map[string]int, exact bool) map[string]in
 	w.check(err)
 	o, _, err := space.Offset(es.Name())
 	w.check(err)
-	if o.Changelog != int64(len(w.logs[logPart(p)])) {
+	if len(w.read(logPart(p), o.Changelog)) > 0 {
 		w.fatal("P4: state of task %d is stored for offset %d, its changelog ends at %d", p, o.Changelog, len(w.logs[logPart(p)]))
 	}
 	w.sameAsFold(es, logPart(p), o.Changelog, "at the end")
 	refused := slices.ContainsFunc(w.logs[inPart(p)], func(r record.Raw) bool { return w.refuse[string(r.Value)] })
 	last := map[string]int64{} // what downstream saw
-	for _, r := range w.logs[record.TopicPartition{Topic: "out"}] {
+	for _, r := range w.read(record.TopicPartition{Topic: "out"}, 0) {
 		last[string(r.Key)], err = serde.Int64.Decode(r.Value)
 		w.check(err)
 	}
@@ -134,7 +134,7 @@ func (w *coreWorld) counts(p int, want map[string]int, exact bool) map[string]in
 			w.check(err)
 		}
 		// Beside a loss and a refusal, which leave behind what had been sent by then.
-		if sent, ok := last[k]; w.losses[p] == 0 && !refused && (!ok && got != 0 || sent != got) {
+		if sent, ok := last[k]; (w.eos || w.losses[p] == 0 && !refused) && (!ok && got != 0 || sent != got) {
 			w.fatal("count of %s is %d, but downstream saw %d", k, got, sent)
 		}
 		if exact && got != int64(n) || !exact && got < int64(n)-int64(len(w.refuse)) {

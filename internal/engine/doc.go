@@ -11,7 +11,8 @@
 //	    that passes the record.
 //	E2  A commit makes durable, in this order: rows that wait in emission buffers go downstream; dirty keys go to the
 //	    changelog; every output is acknowledged; the engine batch of each task, with its changelog offsets, is committed;
-//	    the input offsets are committed. No step begins before the one before it is confirmed.
+//	    the input offsets are committed. No step begins before the one before it is confirmed. Exactly once, outputs, changelog
+//	    and offsets are one transaction (E12).
 //	E3  While a commit waits for acknowledgements its tasks go on working. What they change then belongs to the next commit.
 //	E4  Offsets committed for a partition never pass a record whose unit has not ended (completed, dead-lettered, skipped).
 //	E5  A task that is revoked is committed before its partitions are given up. A task that is lost commits nothing any more.
@@ -26,9 +27,12 @@
 //	    again with the next record.
 //	E9  The time that an operator keeps is undone with the unit, committed with the offsets, and goes on from there after a
 //	    restart or when the task begins anew.
-//	E8  A global store is written by one worker of its own, which reads all partitions of its topic; where it is is stored with
+//	E10 A global store is written by one worker of its own, which reads all partitions of its topic; where it is is stored with
 //	    the state. No task runs before every global store holds what its topic held at the start.
-//	E9  Queries see committed state and nothing else, hold up no task, and are over before the state is closed.
+//	E11 Queries see committed state and nothing else, hold up no task, and are over before the state is closed.
+//	E12 Exactly once, what the tasks of a worker send, their changelogs and their offsets are one transaction, and their state is
+//	    committed when it is known to be committed (X1 to X4 in transaction.go). If it is aborted, its tasks go on from the last
+//	    commit as if it had not been.
 //
-// What the package does not do: it knows no operator and no serde; exactly once and standbys come later.
+// What the package does not do: it knows no operator and no serde; standbys come later.
 package engine

@@ -35,6 +35,11 @@ type (
 		Err     error
 		Refused []Refusal // not empty: the broker refused the batch for the sake of these records
 	}
+	// Ended says what became of the transaction that an End has asked to be ended. All its batches have been acknowledged.
+	Ended struct {
+		Outcome Outcome
+		Err     error // why it was not committed; nil if nobody wanted it to be
+	}
 	// OffsetsDone ends the commit of offsets.
 	OffsetsDone struct{ Err error }
 	// Request asks for a commit of everything; a Committed action with the same number follows.
@@ -51,6 +56,19 @@ type (
 	Resume struct{}
 )
 
+// Outcome is what became of a transaction.
+type Outcome uint8
+
+// The outcomes. None of them is a guess: see landed.
+const (
+	OutcomeAborted Outcome = iota
+	OutcomeCommitted
+	// OutcomeFenced: it was aborted because another one has taken the producer's place. Where its tasks are is for the group to say.
+	OutcomeFenced
+	// OutcomeFatal: it was aborted, and so would be every other one.
+	OutcomeFatal
+)
+
 // Refusal is a record of a batch that the broker refused.
 type Refusal struct {
 	Index int
@@ -62,6 +80,7 @@ func (AddInput) event()    {}
 func (Restored) event()    {}
 func (Delivered) event()   {}
 func (Acked) event()       {}
+func (Ended) event()       {}
 func (OffsetsDone) event() {}
 func (Request) event()     {}
 func (Release) event()     {}
@@ -99,6 +118,11 @@ type (
 	CommitOffsets struct {
 		Offsets map[record.TopicPartition]Offset
 	}
+	// End ends the open transaction when everything that was sent is acknowledged. Ended follows.
+	End struct {
+		Commit  bool // else it is aborted
+		Offsets map[record.TopicPartition]Offset
+	}
 	// Committed answers a Request.
 	Committed struct {
 		Number int64
@@ -111,6 +135,8 @@ type (
 	}
 	// Closed says that a task is no longer the worker's.
 	Closed struct{ ID record.TaskID }
+	// Rejoin says that tasks were closed that the group still holds for ours.
+	Rejoin struct{}
 	// Failed says that the worker cannot go on.
 	Failed struct{ Err error }
 )
@@ -123,7 +149,9 @@ func (Unhold) action()        {}
 func (Flush) action()         {}
 func (Applied) action()       {}
 func (CommitOffsets) action() {}
+func (End) action()           {}
 func (Committed) action()     {}
 func (Released) action()      {}
 func (Closed) action()        {}
+func (Rejoin) action()        {}
 func (Failed) action()        {}

@@ -76,6 +76,11 @@ type Out struct {
 	ripe    []*outPart // with at least a full batch, between units
 	spare   []Builder
 
+	// While a transaction ends what is sealed waits here for the next one: it may still have to be forgotten.
+	holding   bool
+	held      []Send
+	heldBytes int
+
 	epoch   int64   // of the next commit; stamped on every batch
 	unacked []int64 // batches on their way by epoch, from epoch first on
 	first   int64
@@ -254,7 +259,7 @@ func (o *Out) seal(p *outPart, b Builder, from Sent) error {
 	o.unacked[o.epoch-o.first]++
 	o.sent++
 	from.TP, from.Count, from.Bytes, from.epoch = p.tp, n, size, o.epoch
-	o.cfg.Send(p.tp, s, &from)
+	o.send(p.tp, s, &from)
 	return nil
 }
 

@@ -152,7 +152,7 @@ func (o *Out) pass(d *dest, partition int32, s Sealed, from origin) error {
 	o.unacked[o.epoch-o.first]++
 	o.sent++
 	d.sticky++
-	o.cfg.Send(part.tp, s, &Sent{TP: part.tp, Count: from.units, epoch: o.epoch, origins: []origin{from}})
+	o.send(part.tp, s, &Sent{TP: part.tp, Count: from.units, epoch: o.epoch, origins: []origin{from}})
 	return nil
 }
 

@@ -1,14 +1,12 @@
 package engine
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
 )
 
-// round is a commit of the tasks of a worker. Its stages follow one another (E2); processing goes on during the last two.
+// round is a commit of the tasks of a worker. Its stages follow one another (E2); processing goes on meanwhile.
 type round struct {
 	stage   roundStage
 	tasks   []*owned
@@ -17,6 +15,7 @@ type round struct {
 	epoch   int64   // of its outputs
 	logs    int     // changelog batches that were not acknowledged yet
 	numbers []int64 // of Requests that it answers
+	spoiled error   // what was done since it began must be done again
 }
 
 type roundStage uint8
@@ -26,6 +25,9 @@ const (
 	roundAcks               // outputs are on their way
 	roundLogs               // the changelog is
 	roundOffsets            // the group is asked
+
+	roundTxn   // exactly once, in place of these: the transaction is to be committed
+	roundAbort // it is to be aborted
 )
 
 // advance brings the running commit as far as it can go, and begins one that is due.
@@ -55,6 +57,9 @@ func (w *Worker) advance(now int64) {
 
 // due tells whether a commit should begin.
 func (w *Worker) due(now int64) bool {
+	if w.cfg.Transactional && w.rowWaits() > now {
+		return false
+	}
 	if len(w.wanted) > 0 {
 		return true
 	}
@@ -78,29 +83,50 @@ func (w *Worker) due(now int64) bool {
 		w.cfg.CommitDue != nil && w.cfg.CommitDue()
 }
 
+// rowWaits returns when the last of the rows that wait for their next attempt is tried, −1 if there is none.
+func (w *Worker) rowWaits() int64 {
+	at := int64(-1)
+	for _, o := range w.tasks {
+		at = max(at, o.rowWaits())
+	}
+	return at
+}
+
 // begin drains and freezes the tasks that have something to commit. One with a row that waits for its next attempt is left
-// to a later commit.
+// to a later commit. In a transaction there is no leaving it out: what it has sent is part of it, so the commit waits.
 func (w *Worker) begin(now int64) {
-	r := &w.round
-	w.rounds++
-	*r = round{stage: roundAcks, number: w.rounds, began: now, numbers: w.wanted}
-	w.wanted, w.lastCommit = nil, now
+	var ready []*owned
 	for _, o := range w.tasks {
 		if o.state == taskRestoring || !o.needsCommit() && o.state == taskRunning {
 			continue
 		}
 		done, err := o.drain(now)
-		if err == nil && done {
-			err = o.freeze()
-			r.tasks = append(r.tasks, o)
-		}
 		if err != nil {
+			w.fail(err)
+			return
+		}
+		if done {
+			ready = append(ready, o)
+		} else if w.cfg.Transactional {
+			return
+		}
+	}
+	r := &w.round
+	w.rounds++
+	*r = round{stage: roundAcks, tasks: ready, number: w.rounds, began: now, numbers: w.wanted}
+	w.wanted, w.lastCommit = nil, now
+	for _, o := range r.tasks {
+		if err := o.freeze(); err != nil {
 			w.fail(err)
 			return
 		}
 	}
 	if err := w.Out.FlushAll(); err != nil {
 		w.fail(err)
+		return
+	}
+	if w.cfg.Transactional {
+		w.commitTransaction(now)
 		return
 	}
 	r.epoch = w.Out.closeEpoch()
@@ -123,26 +149,42 @@ func (w *Worker) sendLogs() {
 // apply commits the state and asks for the offsets to be committed: all that the round has sent is acknowledged.
 func (w *Worker) apply(now int64) {
 	r := &w.round
-	offsets := map[record.TopicPartition]Offset{}
-	for _, o := range r.tasks {
-		if err := o.apply(now); err != nil {
-			w.fail(err)
-			return
-		}
-		o.frozenOffsets(offsets)
+	if !w.applyState(now) {
+		return
 	}
+	offsets := w.offsets()
 	for _, o := range slices.Clone(r.tasks) {
 		if o.refused {
 			w.restart(o)
 		}
 	}
 	r.stage = roundOffsets
-	w.do(Applied{})
 	if len(offsets) == 0 {
 		w.end(now, nil)
 		return
 	}
 	w.do(CommitOffsets{offsets})
+}
+
+// applyState commits the state of the tasks of the round.
+func (w *Worker) applyState(now int64) bool {
+	for _, o := range w.round.tasks {
+		if err := o.apply(now); err != nil {
+			w.fail(err)
+			return false
+		}
+	}
+	w.do(Applied{})
+	return true
+}
+
+// offsets are what the round commits.
+func (w *Worker) offsets() map[record.TopicPartition]Offset {
+	offsets := map[record.TopicPartition]Offset{}
+	for _, o := range w.round.tasks {
+		o.frozenOffsets(offsets)
+	}
+	return offsets
 }
 
 func (w *Worker) offsetsDone(now int64, err error) {
@@ -197,98 +239,6 @@ func (w *Worker) finishReleases() {
 // leaveRound takes a task out of the running commit.
 func (w *Worker) leaveRound(o *owned) {
 	w.round.tasks = slices.DeleteFunc(w.round.tasks, func(x *owned) bool { return x == o })
-}
-
-// refusalsMost is how many records of a task a broker may refuse between two commits. What a record makes due, or a punctuation
-// sends, is known again by its bytes; if these are others each time, it is refused for ever.
-const refusalsMost = 10_000
-
-var errUnknownOrigin = errors.New("the broker refuses what cannot be traced back to an input record")
-
-// acked takes the outcome of a batch.
-func (w *Worker) acked(ev Acked) {
-	s := ev.Sent
-	if ev.Err == nil {
-		a := w.tally.Outputs[s.TP.Topic]
-		w.tally.Outputs[s.TP.Topic] = Amount{a.Records + int64(s.Count), a.Bytes + int64(s.Bytes)}
-	}
-	if s.log != nil {
-		if w.round.stage == roundLogs && w.round.number == s.round {
-			w.round.logs--
-		}
-	} else {
-		w.Out.acked(s)
-	}
-	switch {
-	case ev.Err != nil && !w.ownsAny(s.writers()):
-		// Of tasks that are gone.
-	case ev.Err == nil && s.log != nil:
-		s.log.next = max(s.log.next, ev.Base+int64(s.Count))
-	case ev.Err == nil:
-	case len(ev.Refused) == 0 || s.log != nil:
-		w.fail(ev.Err)
-	default:
-		w.refused(s, ev)
-	}
-}
-
-func (w *Worker) ownsAny(tasks []*Task) bool {
-	for _, t := range tasks {
-		if o := w.find(t.ID); o != nil && o.Task == t {
-			return true
-		}
-	}
-	return false
-}
-
-// refused takes every task that has records in the batch back to its last commit, and marks what is at fault: when it comes
-// again, its unit fails.
-func (w *Worker) refused(s *Sent, ev Acked) {
-	for _, r := range ev.Refused {
-		t, at, ok := s.origin(r.Index)
-		if !ok || t.refusals > refusalsMost {
-			w.fail(fmt.Errorf("%w: %w", errUnknownOrigin, ev.Err))
-			return
-		}
-		if o := w.find(t.ID); o == nil || o.Task != t {
-			continue
-		}
-		if t.marked == nil {
-			t.marked = map[culprit]error{}
-		}
-		t.marked[at] = cmpErr(r.Err, ev.Err)
-		t.refusals++
-	}
-	for _, t := range s.writers() {
-		o := w.find(t.ID)
-		if o == nil || o.Task != t {
-			continue
-		}
-		switch {
-		case w.round.stage == roundLogs && slices.Contains(w.round.tasks, o):
-			o.refused = true // it goes back to where this round ends, once it has
-		default:
-			if w.round.stage == roundAcks {
-				w.leaveRound(o)
-			}
-			w.restart(o)
-		}
-	}
-}
-
-// restart takes a task back to its last commit and begins again there.
-func (w *Worker) restart(o *owned) {
-	o.refused = false
-	o.rewind()
-	if o.state == taskReleasing {
-		// What is not committed is left to the next owner, who meets the refusal again.
-		if w.round.stage != roundOffsets {
-			w.leaveRound(o)
-			w.remove(o)
-		}
-		return
-	}
-	w.fetch(o)
 }
 
 func cmpErr(a, b error) error {

@@ -73,7 +73,8 @@ type StoreSnapshot struct {
 }
 
 // roundNames are the steps of a commit, by roundStage.
-var roundNames = [...]string{roundIdle: "none", roundAcks: "outputs", roundLogs: "changelog", roundOffsets: "offsets"}
+var roundNames = [...]string{roundIdle: "none", roundAcks: "outputs", roundLogs: "changelog", roundOffsets: "offsets",
+	roundTxn: "transaction", roundAbort: "abort"}
 
 var taskStates = [...]string{"restoring", "running", "releasing"}
 

@@ -22,7 +22,11 @@ type TaskConfig struct {
 	MaxIdle      int64                  // MaxTaskIdle in ms; negative: never wait
 	KeepPartial  bool                   // a failing record keeps the effects it had
 	Twice        bool                   // run every unit, undo it, run it again, compare
-	Chance       func() float64         // in [0, 1), for the jitter of retries
+
+	Transactional bool   // its worker's commits are transactions
+	Salt          uint32 // of its commit numbers, drawn for each new task
+
+	Chance func() float64 // in [0, 1), for the jitter of retries
 }
 
 // Counters count what became of the records of a task (E7), and some more. They belong to the task's goroutine.
@@ -197,6 +201,7 @@ func (t *Task) Seek(tp record.TopicPartition, offset int64, metadata string) err
 	p.frozen = p.applied
 	t.node.StreamTime = max(t.node.StreamTime, m.Time)
 	t.clocks.restore(m.Named)
+	t.commit.number = max(t.commit.number, m.Named[commitName])
 	return err
 }
 

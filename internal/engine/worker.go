@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
 )
@@ -15,6 +14,7 @@ type WorkerConfig struct {
 	DirtyBytes     int         // dirty state of the worker's tasks that makes it commit early; 0: no limit
 	CommitDue      func() bool // asks for an early commit: a budget shared by all workers is used up; may be nil
 	Linger         int64       // ms that output waits for more while there is work
+	Transactional  bool        // exactly once: everything between two commits is a transaction
 	Out            OutConfig
 }
 
@@ -41,6 +41,7 @@ type Worker struct {
 	wanted     []int64 // numbers of Requests that the next commit answers
 	releases   []Release
 	releaseErr error
+	open       bool // something was handed over since the last transaction was asked to end
 
 	tally                *Tally
 	gone                 Counters // of tasks that are closed
@@ -48,26 +49,13 @@ type Worker struct {
 	commitTime           int64 // ms, of all commits
 }
 
-// owned is a task with its place in the life of its worker.
-type owned struct {
-	*Task
-	state      taskState
-	generation map[record.TopicPartition]int64
-	refused    bool // it begins again at the end of the running commit
-}
-
-type taskState uint8
-
-const (
-	taskRestoring taskState = iota
-	taskRunning
-	taskReleasing // no more work: it is committed and closed
-)
-
 // NewWorker makes a worker without tasks at wall time now.
 func NewWorker(cfg WorkerConfig, now int64) *Worker {
 	w := &Worker{cfg: cfg, byTP: map[record.TopicPartition]*owned{}, lastCommit: now, tally: newTally()}
-	cfg.Out.Send = func(tp record.TopicPartition, b Sealed, sent *Sent) { w.do(Send{tp, b, sent}) }
+	cfg.Out.Send = func(tp record.TopicPartition, b Sealed, sent *Sent) {
+		w.open = true
+		w.do(Send{tp, b, sent})
+	}
 	w.Out = NewOut(cfg.Out)
 	return w
 }
@@ -100,6 +88,8 @@ func (w *Worker) Step(now int64, ev Event) {
 		w.acked(ev)
 	case OffsetsDone:
 		w.offsetsDone(now, ev.Err)
+	case Ended:
+		w.ended(now, ev)
 	case Request:
 		w.wanted = append(w.wanted, ev.Number)
 	case Release:
@@ -141,6 +131,9 @@ func (w *Worker) fail(err error) {
 		return
 	}
 	w.err = err
+	if w.cfg.Transactional && w.open && w.round.stage == roundIdle {
+		w.endTransaction(End{}) // so that readers of committed records do not wait for its timeout
+	}
 	w.do(Failed{err})
 	for _, r := range w.releases {
 		w.do(Released{r.Number, err})
@@ -150,73 +143,6 @@ func (w *Worker) fail(err error) {
 
 // Err returns the error that stopped the worker.
 func (w *Worker) Err() error { return w.err }
-
-func (w *Worker) add(t *Task) {
-	o := &owned{Task: t, generation: map[record.TopicPartition]int64{}}
-	t.tally = w.tally
-	w.tasks = append(w.tasks, o)
-	for _, tp := range t.Inputs() {
-		w.byTP[tp] = o
-	}
-}
-
-func (w *Worker) addInput(ev AddInput) {
-	o := w.find(ev.ID)
-	if o == nil || w.byTP[ev.TP] != nil {
-		return
-	}
-	if err := o.openInputs([]record.TopicPartition{ev.TP}); err != nil {
-		w.fail(err)
-		return
-	}
-	w.byTP[ev.TP] = o
-	if o.state == taskRunning {
-		w.do(Fetch{ev.TP, 0, w.generation(o, ev.TP)})
-	}
-}
-
-func (w *Worker) find(id record.TaskID) *owned {
-	for _, o := range w.tasks {
-		if o.ID == id {
-			return o
-		}
-	}
-	return nil
-}
-
-func (w *Worker) restored(now int64, ev Restored) {
-	o := w.find(ev.ID)
-	if o == nil || o.state != taskRestoring {
-		return
-	}
-	for i, end := range ev.Ends {
-		if log := o.commit.logs[i]; log != nil {
-			log.next = end
-		}
-	}
-	if err := o.Init(now); err != nil {
-		w.fail(err)
-		return
-	}
-	o.state = taskRunning
-	w.fetch(o)
-}
-
-// generation numbers a new Fetch of a partition. No two have the same number, also of tasks that come back: a delivery that
-// was on its way to the one must not reach the other.
-func (w *Worker) generation(o *owned, tp record.TopicPartition) int64 {
-	w.fetches++
-	o.generation[tp] = w.fetches
-	return w.fetches
-}
-
-// fetch begins to read the inputs of a task at their positions.
-func (w *Worker) fetch(o *owned) {
-	for _, p := range o.inputs {
-		p.paused = false
-		w.do(Fetch{p.tp, p.position, w.generation(o, p.tp)})
-	}
-}
 
 func (w *Worker) delivered(ev Delivered) {
 	o := w.byTP[ev.TP]
@@ -306,61 +232,14 @@ func (w *Worker) Next(now int64) int64 {
 		}
 		next = min(next, at)
 		if o.needsCommit() && w.round.stage == roundIdle {
-			next = min(next, max(w.lastCommit+w.cfg.CommitInterval, o.rowWaits()))
+			waits := o.rowWaits()
+			if w.cfg.Transactional {
+				waits = w.rowWaits()
+			}
+			next = min(next, max(w.lastCommit+w.cfg.CommitInterval, waits))
 		}
 	}
 	return max(next, now)
-}
-
-func (w *Worker) release(ev Release) {
-	for _, id := range ev.Tasks {
-		o := w.find(id)
-		if o == nil {
-			continue
-		}
-		if o.state == taskRestoring {
-			w.remove(o)
-			continue
-		}
-		o.state = taskReleasing
-		for _, p := range o.inputs {
-			w.do(Unfetch{p.tp})
-		}
-	}
-	w.releases = append(w.releases, ev)
-}
-
-// lose drops a task without a commit.
-func (w *Worker) lose(id record.TaskID) {
-	o := w.find(id)
-	if o == nil {
-		return
-	}
-	if o.state == taskRunning {
-		for _, p := range o.inputs {
-			w.do(Unfetch{p.tp})
-		}
-	}
-	o.drop()
-	w.leaveRound(o)
-	w.remove(o)
-}
-
-// remove closes a task.
-func (w *Worker) remove(o *owned) {
-	w.tasks = slices.DeleteFunc(w.tasks, func(x *owned) bool { return x == o })
-	for _, tp := range o.Inputs() {
-		if w.byTP[tp] == o {
-			delete(w.byTP, tp)
-		}
-	}
-	w.gone.Add(o.Counts)
-	w.gone.untake()
-	w.tally.closed(o.Task)
-	if err := o.Close(); err != nil {
-		w.fail(err)
-	}
-	w.do(Closed{o.ID})
 }
 
 // Tasks returns the tasks of the worker.
