@@ -119,7 +119,7 @@ func (a *App) engineConfig(client *kafka.Client, disk, memory state.Engine) engi
 		Fetch: kafka.FetchConfig{MaxWait: c.FetchWait, PartitionBytes: int32(c.FetchPartitionBytes),
 			BrokerBytes: int32(c.FetchBrokerBytes), Logger: c.Logger},
 		InstanceID: c.InstanceID, Session: c.Session, Heartbeat: c.Heartbeat, RebalanceTimeout: c.RebalanceTimeout,
-		OffsetReset: c.OffsetReset, DeadLetters: c.DeadLetterTopic, Policy: policy, TopicPolicy: topics,
+		OffsetReset: c.OffsetReset, MetadataMaxAge: c.MetadataMaxAge, DeadLetters: c.DeadLetterTopic, Policy: policy, TopicPolicy: topics,
 		KeepPartial: c.KeepPartial, Twice: c.CheckUnits, Replication: int16(c.Replication),
 		ShutdownTimeout: c.ShutdownTimeout, Logger: c.Logger, Listener: c.Listener,
 	}

@@ -76,6 +76,8 @@ type Config struct {
 	FetchBrokerBytes int
 	// FetchWait is how long a broker waits for records before it answers without. Default 500 ms.
 	FetchWait time.Duration
+	// MetadataMaxAge is how long a new topic that matches the pattern of a source may go unnoticed. Default 5 min.
+	MetadataMaxAge time.Duration
 	// MaxUnitBytes bounds what one record may cause to be sent. Default 64 MiB.
 	MaxUnitBytes int
 
@@ -153,7 +155,7 @@ func (c *Config) Validate() error {
 		value time.Duration
 	}{{"CommitInterval", c.CommitInterval}, {"FetchWait", c.FetchWait}, {"Session", c.Session}, {"Heartbeat", c.Heartbeat},
 		{"RebalanceTimeout", c.RebalanceTimeout}, {"MaxProcessingTime", c.MaxProcessingTime}, {"CallTimeout", c.CallTimeout},
-		{"ShutdownTimeout", c.ShutdownTimeout}} {
+		{"ShutdownTimeout", c.ShutdownTimeout}, {"MetadataMaxAge", c.MetadataMaxAge}} {
 		if d.value < 0 || d.value > 0 && d.value < time.Millisecond {
 			fault("%s = %s: must be at least 1ms, or 0 for the default", d.name, d.value)
 		}
@@ -193,6 +195,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.FetchPartitionBytes, mib)
 	orDefault(&c.FetchBrokerBytes, 16*mib)
 	orDefault(&c.FetchWait, 500*time.Millisecond)
+	orDefault(&c.MetadataMaxAge, 5*time.Minute)
 	orDefault(&c.MaxUnitBytes, 64*mib)
 	orDefault(&c.OffsetReset, topology.OffsetEarliest)
 	orDefault(&c.MaxProcessingTime, 5*time.Minute)

@@ -59,7 +59,8 @@ func FromAll[K, V any](b *Builder, topics []string, k serde.Serde[K], v serde.Se
 	return s
 }
 
-// FromPattern reads every topic whose whole name matches, also those that are created later.
+// FromPattern reads every topic whose whole name matches. One that is created while the application runs is read from when it
+// is noticed (Config.MetadataMaxAge); one that is deleted is dropped.
 func FromPattern[K, V any](b *Builder, pattern *regexp.Regexp, k serde.Serde[K], v serde.Serde[V],
 	opts ...SourceOption) Stream[K, V] {
 	if pattern == nil {

@@ -122,7 +122,7 @@ func (in *Instance) Source(topic string) node.Source {
 		return s
 	}
 	for _, n := range in.Sub.Nodes {
-		if n.Kind == KindSource && n.Pattern != nil && matches(n, topic) {
+		if matches(n, topic) {
 			in.Sources[topic] = in.byNode[n.ID]
 			return in.byNode[n.ID]
 		}

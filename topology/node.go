@@ -30,6 +30,7 @@ type Node struct {
 	// ones without the application's id, see [Topology.TopicName].
 	Topics  []string
 	Pattern *regexp.Regexp // of a source that reads every topic that matches
+	whole   *regexp.Regexp // Pattern, for whole names
 	Offset  OffsetReset    // of a source
 	table   bool           // a source that is a table's
 	global  bool           // a source that is a global table's
@@ -47,8 +48,12 @@ type Node struct {
 
 // NewSource makes a source node.
 func NewSource(name string, s *SourceSpec, wire func(in *Instance, self *Node) error) *Node {
-	return &Node{Name: name, Kind: KindSource, Topics: s.Topics, Pattern: s.Pattern, Offset: s.Offset, table: s.Table,
+	n := &Node{Name: name, Kind: KindSource, Topics: s.Topics, Pattern: s.Pattern, Offset: s.Offset, table: s.Table,
 		global: s.Global, Wire: wire}
+	if s.Pattern != nil {
+		n.whole = regexp.MustCompile(`\A(?:` + s.Pattern.String() + `)\z`)
+	}
+	return n
 }
 
 // NewProcessor makes a node that works on records.

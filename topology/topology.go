@@ -87,7 +87,7 @@ func (t *Topology) Source(topic string) *Node {
 				return n
 			}
 		}
-		if n.Pattern != nil && matches(n, topic) {
+		if matches(n, topic) {
 			byPattern = n
 		}
 	}
@@ -116,9 +116,17 @@ func (t *Topology) Policy(node string) *dlq.Policy {
 	return t.Nodes[i].OnError
 }
 
-// matches tells whether the pattern of a source matches a whole topic name.
-func matches(n *Node, topic string) bool {
-	return regexp.MustCompile(`\A(?:` + n.Pattern.String() + `)\z`).MatchString(topic)
+// matches tells whether the pattern of a source, if it has one, matches a whole topic name.
+func matches(n *Node, topic string) bool { return n.whole != nil && n.whole.MatchString(topic) }
+
+// Matching returns the sources whose patterns match a topic. More than one is a fault: a topic is read by one source.
+func (t *Topology) Matching(topic string) (nodes []*Node) {
+	for _, n := range t.Nodes {
+		if matches(n, topic) {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // topology groups the nodes into sub-topologies, numbered in the order of their first nodes.

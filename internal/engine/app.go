@@ -45,6 +45,7 @@ type AppConfig struct {
 	Process                              [16]byte
 	Session, Heartbeat, RebalanceTimeout time.Duration
 	OffsetReset                          topology.OffsetReset // never OffsetDefault
+	MetadataMaxAge                       time.Duration        // between two looks for topics that match patterns
 
 	DeadLetters     string // topic; "": none
 	Policy          *dlq.Policy
@@ -74,6 +75,7 @@ type App struct {
 	restores *restore.Manager
 	queries  *Queries
 	globals  *globals
+	patterns *patterns
 	shop     *Workshop
 	runners  []*runner
 	assignor Assignor
@@ -104,6 +106,8 @@ func NewApp(cfg AppConfig) *App {
 	a.states.init(cfg.Listener)
 	a.tasks = newTaskTable(a)
 	a.globals = newGlobals(a)
+	a.patterns = newPatterns(a)
+	a.routes.failed = a.patterns.fetchFailed
 	a.queries = NewQueries(cfg.Topology, residents{a}, cfg.Engine, cfg.Memory)
 	return a
 }
@@ -202,6 +206,7 @@ func (a *App) runAll(run context.Context) error {
 	a.spawn(func() { a.end(a.restores.Run(ioCtx)) })
 	a.startRunners()
 	a.spawn(func() { a.watch(ioCtx) })
+	a.spawn(func() { a.end(a.patterns.run(ioCtx)) })
 	left := make(chan struct{})
 	groupCtx, leave := context.WithCancel(context.WithoutCancel(run))
 	defer leave()

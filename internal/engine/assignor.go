@@ -16,7 +16,8 @@ func chance() float64 { return rand.Float64() }
 // sticky is package assign as an Assignor.
 type sticky struct {
 	*assign.Assignor
-	log *slog.Logger
+	log      *slog.Logger
+	patterns *patterns
 }
 
 func newAssignor(a *App) (Assignor, error) {
@@ -25,15 +26,28 @@ func newAssignor(a *App) (Assignor, error) {
 		Topology: assign.Fingerprint(a.cfg.Topology.Describe()),
 		Workers:  func() int { return a.cfg.Workers },
 		Topics:   a.topics.Load().sources,
-		Subs:     func() ([]assign.Sub, error) { return a.topics.Load().subs, nil },
+		Subs:     func() ([]assign.Sub, error) { return a.topics.Load().reads(), nil },
 		State:    func() []assign.TaskState { return stateOnDisk(a.cfg.Engine, a) },
 	})
-	return sticky{s, a.log}, err
+	return sticky{s, a.log, a.patterns}, err
+}
+
+// Assign implements Assignor. A member that joins may know of a topic that has come or gone since the leader has looked.
+func (s sticky) Assign(members []kafka.Member) (map[string]kafka.Assignment, error) {
+	if err := s.patterns.look(s.patterns.app.ioCtx); err != nil {
+		return nil, err
+	}
+	return s.Assignor.Assign(members)
 }
 
 // Given implements Assignor. A member that is refused has no tasks: it stays, and is asked again with the next generation,
 // as when the last instance of the other program has left.
 func (s sticky) Given(as kafka.Assignment, generation int32) (map[record.TaskID][]record.TopicPartition, error) {
+	known, err := s.patterns.known(as.Partitions)
+	if err != nil {
+		return nil, err
+	}
+	as.Partitions = known
 	given, err := s.Tasks(as, generation)
 	if err != nil {
 		return nil, err

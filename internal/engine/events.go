@@ -9,9 +9,16 @@ type Event interface{ event() }
 type (
 	// AddTask hands a task over to the worker. It is restoring until Restored.
 	AddTask struct{ Task *Task }
-	// AddInput lets a task read one more partition, from its beginning: a topic that matches the pattern of a source has
-	// appeared.
+	// AddInput lets a task read one more partition, from the offset that is committed with its metadata: a topic that matches
+	// the pattern of a source has appeared.
 	AddInput struct {
+		ID       record.TaskID
+		TP       record.TopicPartition
+		From     int64
+		Metadata string
+	}
+	// DropInput lets a task read a partition no more: its topic is gone, and what was read of it ahead with it.
+	DropInput struct {
 		ID record.TaskID
 		TP record.TopicPartition
 	}
@@ -77,6 +84,7 @@ type Refusal struct {
 
 func (AddTask) event()     {}
 func (AddInput) event()    {}
+func (DropInput) event()   {}
 func (Restored) event()    {}
 func (Delivered) event()   {}
 func (Acked) event()       {}

@@ -35,7 +35,7 @@ const (
 // until we give it up, so the commit waits: a member that stops in the middle of a rebalance makes no duplicates.
 func (a *App) commitThroughRebalance(offsets map[record.TopicPartition]kafka.Offset) error {
 	for {
-		err := a.group.Commit(a.ioCtx, offsets)
+		err := a.patterns.commit(a.ioCtx, offsets)
 		if !errors.Is(err, rebalanceInProgress) {
 			return err
 		}

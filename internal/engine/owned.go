@@ -32,21 +32,6 @@ func (w *Worker) add(t *Task) {
 	}
 }
 
-func (w *Worker) addInput(ev AddInput) {
-	o := w.find(ev.ID)
-	if o == nil || w.byTP[ev.TP] != nil {
-		return
-	}
-	if err := o.openInputs([]record.TopicPartition{ev.TP}); err != nil {
-		w.fail(err)
-		return
-	}
-	w.byTP[ev.TP] = o
-	if o.state == taskRunning {
-		w.do(Fetch{ev.TP, 0, w.generation(o, ev.TP)})
-	}
-}
-
 func (w *Worker) find(id record.TaskID) *owned {
 	for _, o := range w.tasks {
 		if o.ID == id {

@@ -11,6 +11,8 @@ import (
 type routes struct {
 	mu   sync.Mutex
 	byTP map[record.TopicPartition]route
+
+	failed func(Delivered, *runner) bool // takes over a fetch that has ended with an error
 }
 
 type route struct {
@@ -42,6 +44,9 @@ func (r *routes) deliver(answer []kafka.Fetched) {
 			continue
 		}
 		ev := Delivered{TP: f.TP, Generation: to.generation, Next: f.Next, End: f.HighWatermark, Err: f.Err}
+		if f.Err != nil && r.failed != nil && r.failed(ev, to.to) {
+			continue
+		}
 		if len(f.Batches) > 0 {
 			ev.Batches = make([]Batch, len(f.Batches))
 			for j, b := range f.Batches {

@@ -180,7 +180,8 @@ func (a *App) lostLogged(ctx context.Context, given map[record.TaskID][]record.T
 	ask := map[record.TopicPartition]int64{}
 	of := map[record.TopicPartition]LostOffsetError{}
 	for id, inputs := range given {
-		if slices.ContainsFunc(inputs, func(tp record.TopicPartition) bool { return !slices.Contains(missing, tp) }) {
+		if slices.ContainsFunc(inputs, func(tp record.TopicPartition) bool { return !slices.Contains(missing, tp) }) ||
+			a.comeAndGo(inputs) {
 			continue
 		}
 		for _, st := range a.cfg.Topology.Subs[id.Sub].Stores {
@@ -205,6 +206,12 @@ func (a *App) lostLogged(ctx context.Context, given map[record.TaskID][]record.T
 		}
 	}
 	return lost, nil
+}
+
+// comeAndGo tells whether all partitions are of topics that a pattern matches. When such topics are replaced by others, a task
+// that has begun before has no offset, and none is lost.
+func (a *App) comeAndGo(tps []record.TopicPartition) bool {
+	return !slices.ContainsFunc(tps, func(tp record.TopicPartition) bool { return len(a.cfg.Topology.Matching(tp.Topic)) == 0 })
 }
 
 // lostOf looks at the stores of one task. A store that was committed here knows the inputs it was made from: one that it does
@@ -238,7 +245,7 @@ func (a *App) lostOf(id record.TaskID, gone []record.TopicPartition, all bool) (
 			return nil, fmt.Errorf("store %s: %w", st.Name, err)
 		}
 		holds := false
-		if all && len(position) == 0 {
+		if all && len(position) == 0 && !a.comeAndGo(gone) {
 			if holds, err = holdsRows(space, st); err != nil {
 				return nil, fmt.Errorf("store %s: %w", st.Name, err)
 			}

@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 
 	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/node"
@@ -140,38 +138,6 @@ func NewTask(cfg TaskConfig, inputs []record.TopicPartition) (*Task, error) {
 	}
 	t.node.Timers.Refresh()
 	return t, nil
-}
-
-func (t *Task) openInputs(inputs []record.TopicPartition) error {
-	if len(t.inputs) == 1 && len(inputs) > 0 {
-		// The only input so far had its head in the node's Input.
-		p := t.inputs[0]
-		head := *p.head
-		p.head = &head
-	}
-	for _, tp := range inputs {
-		src := t.prog.Source(tp.Topic)
-		if src == nil {
-			return fmt.Errorf("task %s: no source reads %s", t.ID, tp)
-		}
-		t.inputs = append(t.inputs, &input{tp: tp, src: src, head: new(record.Raw), end: -1, time: -1, idleSince: -1,
-			frozen: inputMark{0, -1}, applied: inputMark{0, -1}, savedTime: -1})
-	}
-	slices.SortFunc(t.inputs, func(a, b *input) int {
-		return cmp.Or(cmp.Compare(a.tp.Topic, b.tp.Topic), cmp.Compare(a.tp.Partition, b.tp.Partition))
-	})
-	if len(t.node.Stores) > 0 {
-		for _, p := range t.inputs {
-			if p.ahead == nil {
-				p.ahead = &lookahead{stores: t.node.Stores}
-			}
-		}
-	}
-	if len(t.inputs) == 1 {
-		p := t.inputs[0]
-		p.head, p.pass = &t.node.Input.Raw, t.passesBy(p)
-	}
-	return nil
 }
 
 func (t *Task) openDeadLetters() error {

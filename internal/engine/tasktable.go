@@ -32,13 +32,15 @@ type taskTable struct {
 // placed is a task of this instance.
 type placed struct {
 	id        record.TaskID
-	inputs    []record.TopicPartition
 	to        *runner
 	restored  bool
 	leaving   bool
 	cancelled context.CancelFunc // of its restore
 	idle      chan struct{}      // closed when its restore has ended, or will not begin
-	start     map[record.TopicPartition]int64
+
+	// Both are replaced, never changed, when topics that match patterns come and go.
+	inputs []record.TopicPartition
+	start  map[record.TopicPartition]int64
 }
 
 func newTaskTable(a *App) *taskTable {
@@ -76,6 +78,9 @@ func (t *taskTable) eachRunner(f func(r *runner) error) error {
 
 // Revoked implements kafka.GroupHandler: the tasks that read these partitions are committed and closed.
 func (t *taskTable) Revoked(ctx context.Context, tps []record.TopicPartition) error {
+	if err := t.app.patterns.look(ctx); err != nil { // tasks go on without topics that are gone
+		t.app.log.Warn("topics that match patterns could not be listed", "err", err)
+	}
 	err := t.release(ctx, t.reading(tps))
 	if err != nil {
 		t.app.warnCommit("tasks were given up without a last commit: another member will repeat a part", "err", err)
@@ -192,6 +197,9 @@ func (t *taskTable) Assigned(ctx context.Context, as kafka.Assignment, generatio
 	if err := t.begin(ctx, fresh, given); err != nil {
 		return err
 	}
+	if err := t.widen(ctx, given); err != nil {
+		return err
+	}
 	t.settle()
 	return nil
 }
@@ -239,19 +247,24 @@ func (t *taskTable) choose(id record.TaskID) *runner {
 // make builds a task on its worker's goroutine and begins its restore.
 func (t *taskTable) make(ctx context.Context, p *placed, offsets map[record.TopicPartition]kafka.Offset) {
 	a, r := t.app, p.to
+	inputs, start := t.readsOf(p)
+	inputs = slices.DeleteFunc(slices.Clone(inputs), func(tp record.TopicPartition) bool {
+		_, ok := offsets[tp]
+		return !ok // it has come since: AddInput follows
+	})
 	prog, err := a.shop.Assemble(p.id, r.w.Out, a.nowMs())
 	if err != nil {
 		t.drop(p)
 		a.fail(err)
 		return
 	}
-	task, err := NewTask(a.taskConfig(p.id, prog, r.w.Out), p.inputs)
+	task, err := NewTask(a.taskConfig(p.id, prog, r.w.Out), inputs)
 	if err != nil {
 		t.drop(p)
 		a.fail(errors.Join(err, prog.Close()))
 		return
 	}
-	for _, tp := range p.inputs {
+	for _, tp := range inputs {
 		if err := task.Seek(tp, offsets[tp].At, offsets[tp].Metadata); err != nil {
 			a.log.Warn("offset metadata cannot be read: partition time begins anew", "partition", tp.String(), "err", err)
 		}
@@ -259,7 +272,7 @@ func (t *taskTable) make(ctx context.Context, p *placed, offsets map[record.Topi
 	r.w.Step(a.nowMs(), AddTask{task})
 	a.spawn(func() {
 		defer close(p.idle)
-		ends, err := a.restore(ctx, p.id, prog.Stores, p.start)
+		ends, err := a.restore(ctx, p.id, prog.Stores, start)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:

@@ -3,30 +3,42 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/engine/assign"
 	"github.com/oxbow-streams/oxbow/internal/engine/topics"
+	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/topology"
 )
 
-// topicBook knows the topics that the application reads and writes, as they were when it started.
+// topicBook knows the topics that the application reads and writes, as they were when it started, or when topics that its
+// patterns match had come or gone.
 type topicBook struct {
 	client topics.Admin
-	subs   []assign.Sub
+	config topics.Config
+	topo   *topology.Topology
 
 	mu     sync.Mutex
+	subs   []assign.Sub
 	limits map[string]topics.Limits
 }
 
 // openTopicBook sees to it that all topics are there and right.
 func openTopicBook(ctx context.Context, a *App) (*topicBook, error) {
 	cfg := &a.cfg
-	client := patientClient{a.client, func(topic string) bool { return cfg.Topology.Source(topic) != nil }}
-	ready, err := topics.Ensure(ctx, client, cfg.Topology, topics.Config{DeadLetter: cfg.DeadLetters,
-		NoDeadLetter: cfg.DeadLetters == "", Replication: cfg.Replication})
+	b := &topicBook{topo: cfg.Topology, limits: map[string]topics.Limits{},
+		client: patientClient{a.client, func(topic string) bool { return cfg.Topology.Source(topic) != nil }},
+		config: topics.Config{DeadLetter: cfg.DeadLetters, NoDeadLetter: cfg.DeadLetters == "", Replication: cfg.Replication}}
+	return b, b.ensure(ctx, a)
+}
+
+// ensure looks at all topics and makes those of the application that are missing.
+func (b *topicBook) ensure(ctx context.Context, a *App) error {
+	ready, err := topics.Ensure(ctx, b.client, b.topo, b.config)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if len(ready.Created) > 0 {
 		a.log.Info("internal topics created", "topics", ready.Created)
@@ -35,13 +47,36 @@ func openTopicBook(ctx context.Context, a *App) (*topicBook, error) {
 		a.log.Warn("configurations of topics cannot be read: what their brokers refuse is found out there; grant "+
 			"DESCRIBE_CONFIGS", "topics", ready.Unreadable)
 	}
-	for _, g := range cfg.Topology.Globals {
+	for _, g := range b.topo.Globals {
 		if l := ready.Limits[g.Topic]; l.Known && !l.Compacted {
 			a.log.Warn("the topic of a global store is not compacted: rows that the broker deletes by age are missing when it is read again",
 				"topic", g.Topic, "store", g.Store.Name)
 		}
 	}
-	return &topicBook{client: client, subs: ready.Subs, limits: ready.Limits}, nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.subs = ready.Subs
+	maps.Copy(b.limits, ready.Limits)
+	return nil
+}
+
+// reads returns the sub-topologies with the topics that they read.
+func (b *topicBook) reads() []assign.Sub {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.subs
+}
+
+// has tells whether a sub-topology reads a partition.
+func (b *topicBook) has(tp record.TopicPartition) bool {
+	for _, sub := range b.reads() {
+		for _, t := range sub.Topics {
+			if t.Name == tp.Topic {
+				return tp.Partition < t.Partitions
+			}
+		}
+	}
+	return false
 }
 
 // topicWait is how long a worker waits to hear of a topic.
@@ -86,9 +121,9 @@ func (b *topicBook) limitsOf(name string) (topics.Limits, error) {
 
 // tasks is how many tasks a sub-topology has.
 func (b *topicBook) tasks(sub int32) int32 {
-	for i := range b.subs {
-		if b.subs[i].ID == sub {
-			return b.subs[i].Tasks()
+	for _, s := range b.reads() {
+		if s.ID == sub {
+			return s.Tasks()
 		}
 	}
 	return 0
@@ -96,7 +131,7 @@ func (b *topicBook) tasks(sub int32) int32 {
 
 // sources lists what the application subscribes to.
 func (b *topicBook) sources() (names []string) {
-	for _, sub := range b.subs {
+	for _, sub := range b.reads() {
 		for _, t := range sub.Topics {
 			names = append(names, t.Name)
 		}

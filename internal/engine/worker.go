@@ -82,6 +82,8 @@ func (w *Worker) Step(now int64, ev Event) {
 		w.restored(now, ev)
 	case AddInput:
 		w.addInput(ev)
+	case DropInput:
+		w.dropInput(ev)
 	case Delivered:
 		w.delivered(ev)
 	case Acked:

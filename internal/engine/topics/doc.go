@@ -25,5 +25,7 @@
 //
 // # What it does not do
 //
-// It does not purge repartition topics, and does not delete or alter topics. A source given by a pattern reads what matched when Ensure was called.
+// It does not purge repartition topics, and does not delete or alter topics. Of a source given by a pattern it knows what
+// matched when Ensure was called; [Matching] tells what does now. Internal topics behind a pattern that nothing matches are not
+// created: how many partitions they get is not known.
 package topics

@@ -41,19 +41,11 @@ func Ensure(ctx context.Context, admin Admin, t *topology.Topology, cfg Config) 
 	for _, g := range t.Globals {
 		users = append(users, g.Topic)
 	}
-	if patterned(t) {
-		all, err := admin.Topics(ctx)
-		if err != nil {
-			return nil, err
-		}
-		there := map[string]Found{}
-		for name, info := range all {
-			if !info.Internal && info.Err == nil {
-				there[name] = Found{Partitions: int32(len(info.Partitions))}
-			}
-		}
-		users = append(users, matched(t, there)...)
+	match, err := Matching(ctx, admin, t, cfg)
+	if err != nil {
+		return nil, err
 	}
+	users = slices.AppendSeq(users, maps.Keys(match))
 	slices.Sort(users)
 	found, err := Look(ctx, admin, slices.Compact(users))
 	if err != nil {
@@ -80,6 +72,25 @@ func Ensure(ctx context.Context, admin Admin, t *topology.Topology, cfg Config) 
 	}
 	slices.Sort(r.Unreadable)
 	return r, nil
+}
+
+// Matching asks which topics the program's sources read by a pattern now, and how many partitions each has. One whose state the
+// cluster cannot tell at the moment is there without partitions.
+func Matching(ctx context.Context, admin Admin, t *topology.Topology, cfg Config) (map[string]int32, error) {
+	match := map[string]int32{}
+	if !Patterned(t) {
+		return match, nil
+	}
+	all, err := admin.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for name, info := range all {
+		if !info.Internal && !kafka.IsMissing(info.Err) && cfg.byPattern(t, name) {
+			match[name] = int32(len(info.Partitions))
+		}
+	}
+	return match, nil
 }
 
 // ours looks at the internal topics and checks those that exist.

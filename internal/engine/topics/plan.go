@@ -88,25 +88,28 @@ func Sources(t *topology.Topology) (sources, sinks []string) {
 	return clean(sources), clean(sinks)
 }
 
-// patterned tells whether a source of the program is given by a pattern.
-func patterned(t *topology.Topology) bool {
+// Patterned tells whether a source of the program is given by a pattern.
+func Patterned(t *topology.Topology) bool {
 	return slices.ContainsFunc(t.Subs, func(s *topology.Sub) bool { return len(s.Patterns) > 0 })
 }
 
-// matched are the topics that sources read by a pattern, sorted. The application's own are not among them.
-func matched(t *topology.Topology, found map[string]Found) (names []string) {
-	if !patterned(t) {
+// byPattern tells whether a source reads a topic because its pattern matches. The application's own topics do not count.
+func (cfg *Config) byPattern(t *topology.Topology, name string) bool {
+	own, ok := strings.CutPrefix(name, t.App+"-")
+	if name == cfg.DeadLetter || ok && (own == "dlq" || strings.HasSuffix(own, "-changelog") || strings.HasSuffix(own, "-repartition")) {
+		return false
+	}
+	n := t.Source(name)
+	return n != nil && !slices.Contains(t.Subs[n.Sub].Topics, name)
+}
+
+// matched are the topics that sources read by a pattern, sorted.
+func (cfg *Config) matched(t *topology.Topology, found map[string]Found) (names []string) {
+	if !Patterned(t) {
 		return nil
 	}
-	ours := func(name string) bool {
-		own, ok := strings.CutPrefix(name, t.App+"-")
-		return ok && (own == "dlq" || strings.HasSuffix(own, "-changelog") || strings.HasSuffix(own, "-repartition"))
-	}
 	for name, f := range found {
-		if f.Partitions == 0 || ours(name) {
-			continue
-		}
-		if n := t.Source(name); n != nil && !slices.Contains(t.Subs[n.Sub].Topics, name) {
+		if f.Partitions > 0 && cfg.byPattern(t, name) {
 			names = append(names, name)
 		}
 	}
@@ -123,13 +126,20 @@ func NewPlan(t *topology.Topology, cfg Config, found map[string]Found) (*Plan, e
 		}
 	}
 	sources, sinks := Sources(t)
-	sources = append(sources, matched(t, found)...)
+	match := cfg.matched(t, found)
+	sources = append(sources, match...)
 	external := map[string]int{}
 	for _, name := range sources {
 		external[name] = int(found[name].Partitions)
 	}
 	internal, err := t.Partitions(external)
 	errs := []error{err}
+	for _, name := range match {
+		if n := t.Matching(name); len(n) > 1 {
+			errs = append(errs, fmt.Errorf("topic %q matches the patterns %q at %s and %q at %s: narrow one of them, a topic is read by "+
+				"one source", name, n[0].Pattern, n[0].Site, n[1].Pattern, n[1].Site))
+		}
+	}
 	for _, g := range t.Globals {
 		if found[g.Topic].Partitions == 0 {
 			errs = append(errs, fmt.Errorf("topic %q of the global store %s does not exist: create it before the start, with "+
@@ -149,6 +159,9 @@ func NewPlan(t *topology.Topology, cfg Config, found map[string]Found) (*Plan, e
 		p.Partitions[name] = int32(n)
 	}
 	for name, n := range internal {
+		if n == 0 { // no topic matches the pattern that it adopts its count from, so far
+			continue
+		}
 		p.Partitions[name] = int32(n)
 		p.want(cfg, Wanted{Name: name, Role: Repartition, Partitions: int32(n), Configs: map[string]string{
 			cleanupPolicy: "delete", retentionMs: "-1", segmentBytes: "52428800", timestampType: createTime,
@@ -175,8 +188,8 @@ func (p *Plan) addSub(t *topology.Topology, cfg Config, sub *topology.Sub) {
 	}
 	p.Subs = append(p.Subs, s)
 	for _, st := range sub.Stores {
-		if st.Changelog == "" || slices.Contains(sub.Topics, st.Changelog) {
-			continue // not logged, or restored from a source topic
+		if st.Changelog == "" || slices.Contains(sub.Topics, st.Changelog) || s.Tasks() == 0 {
+			continue // not logged, or restored from a source topic, or no topic matches the pattern so far
 		}
 		configs := maps.Clone(st.Spec.TopicConfig)
 		if configs == nil {

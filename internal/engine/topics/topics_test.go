@@ -164,6 +164,34 @@ func TestPatternsReadWhatMatches(t *testing.T) {
 	}
 }
 
+// Before any topic matches, it is not known how many partitions internal topics get: they are not made.
+func TestPatternsThatMatchNothing(t *testing.T) {
+	b := stream.NewBuilder()
+	s := stream.FromPattern(b, regexp.MustCompile("in-.*"), serde.String, serde.String)
+	s.GroupByKey().Count(stream.As("plain"))
+	stream.GroupBy(s, func(_, v string) string { return v }).Count(stream.As("counts"))
+	p, err := topics.NewPlan(build(t, b), topics.Config{NoDeadLetter: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(p); len(got) > 0 {
+		t.Errorf("wanted: %v", got)
+	}
+}
+
+func TestTwoPatternsMatchOneTopic(t *testing.T) {
+	b := stream.NewBuilder()
+	for _, p := range []string{"in-.*", ".*-1"} {
+		stream.FromPattern(b, regexp.MustCompile(p), serde.String, serde.String).GroupByKey().Count()
+	}
+	_, err := topics.NewPlan(build(t, b), topics.Config{}, map[string]topics.Found{"in-1": there(1), "in-2": there(1)})
+	for _, want := range []string{`topic "in-1" matches the patterns "in-.*" at`, `and ".*-1" at`, "topics_test.go:"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\nlacks %q", err, want)
+		}
+	}
+}
+
 func TestConfigsOfTheUser(t *testing.T) {
 	found := map[string]topics.Found{"in": there(1), "out": there(1)}
 	p, err := topics.NewPlan(wordCount(t), topics.Config{DeadLetter: "letters", TopicConfigs: map[string]string{
