@@ -96,7 +96,7 @@ func (e *ConnError) Action() Action {
 	var code kafkago.Error
 	var frame *FrameError
 	switch {
-	case errors.As(e.Err, &cert), errors.As(e.Err, &host), errors.As(e.Err, &rec), errors.As(e.Err, &frame):
+	case errors.As(e.Err, &cert), errors.As(e.Err, &host), errors.As(e.Err, &rec), errors.As(e.Err, &frame) && !frame.OutOfStep:
 		return 0
 	case errors.As(e.Err, &code) && (code == kafkago.SASLAuthenticationFailed || code == kafkago.UnsupportedSASLMechanism || code == kafkago.IllegalSASLState):
 		return 0
@@ -111,6 +111,8 @@ func (e *ConnError) Action() Action {
 type FrameError struct {
 	Reason string
 	Err    error // may be nil
+	// OutOfStep says that it is the answer to another request: one that came twice, or late. A new connection mends that.
+	OutOfStep bool
 }
 
 func (e *FrameError) Error() string {

@@ -165,8 +165,11 @@ func TestMalformedAnswers(t *testing.T) {
 				t.Errorf("%s: %v", tc.name, err)
 			}
 			var frame *FrameError
-			if errors.As(err, &frame) && Retriable(err) {
-				t.Errorf("%s: a broken answer is no reason to ask again: %v", tc.name, err)
+			if errors.As(err, &frame) && Retriable(err) != frame.OutOfStep {
+				t.Errorf("%s: a broken answer is no reason to ask again, but for that to another request: %v", tc.name, err)
+			}
+			if tc.name == "another correlation id" && !Retriable(err) {
+				t.Errorf("%s: a new connection mends it: %v", tc.name, err)
 			}
 		}
 	})

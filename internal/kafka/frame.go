@@ -40,7 +40,7 @@ func readFrame(r io.Reader, id int32, limit int, alloc func(int) ([]byte, error)
 		return nil, &FrameError{Reason: fmt.Sprintf("answer of %d bytes: between 4 and %d (MaxResponseBytes) are accepted", size, limit)}
 	}
 	if got := int32(binary.BigEndian.Uint32(head[4:])); got != id {
-		return nil, &FrameError{Reason: fmt.Sprintf("answer to request %d came for request %d", got, id)}
+		return nil, &FrameError{OutOfStep: true, Reason: fmt.Sprintf("answer to request %d came for request %d", got, id)}
 	}
 	n := int(size) - 4
 	if alloc == nil {
