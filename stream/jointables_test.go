@@ -83,35 +83,65 @@ func (p tableProgram) build() *stream.Builder {
 	return b
 }
 
+// tableRow is the last row of a key as its table keeps it.
+type tableRow struct {
+	value string
+	time  int64
+	live  bool
+	ended int64 // versioned: when the newest of the older versions ended, or the key was deleted
+}
+
+// write writes to the last row; value "-" is a deletion. A versioned table sorts what comes late among older versions. As Kafka
+// Streams it keeps no trace of a deletion at the very time of the row that it deletes: what comes late then is the last row, unless
+// another version ended after its time (V3).
+func (r *tableRow) write(versioned bool, value string, time int64) {
+	switch {
+	case versioned && r.live && time < r.time:
+		if time >= r.ended {
+			r.ended = r.time
+		}
+		return
+	case versioned && !r.live && time < r.ended:
+		return
+	case versioned && r.live && time > r.time, versioned && !r.live && value == "-":
+		r.ended = time
+	}
+	r.value, r.time, r.live = value, time, value != "-"
+}
+
 // model is the joined table after all updates, without a look at how it came to be.
 func (p tableProgram) model(in []tableUpdate) map[string]string {
-	type row struct {
-		value string
-		time  int64
-	}
-	tables := map[string]map[string]row{"l": {}, "r": {}}
+	tables := map[string]map[string]*tableRow{"l": {}, "r": {}}
 	now := map[string]int64{"l": -1, "r": -1}
 	for _, u := range in {
-		old, ok := tables[u.topic][u.key]
-		if p.versioned && (u.time < now[u.topic]-tableHistory.Milliseconds() || ok && u.time < old.time) {
-			continue // too late, or into the history
+		if p.versioned && u.time < now[u.topic]-tableHistory.Milliseconds() {
+			continue // too late
 		}
 		now[u.topic] = max(now[u.topic], u.time)
-		tables[u.topic][u.key] = row{u.value, u.time}
+		row := tables[u.topic][u.key]
+		if row == nil {
+			row = &tableRow{ended: -1}
+			tables[u.topic][u.key] = row
+		}
+		row.write(p.versioned, u.value, u.time)
 	}
 	left := func(k string) stream.Opt[string] {
-		v, ok := tables["l"][k]
-		ok = ok && v.value != "-" && (!p.filtered || v.value != "22")
-		if p.mapped {
-			v.value = "m" + v.value
+		v := tables["l"][k]
+		if v == nil || !v.live || p.filtered && v.value == "22" {
+			return stream.Opt[string]{}
 		}
-		return stream.OptOf(v.value, ok)
+		if p.mapped {
+			return stream.OptOf("m"+v.value, true)
+		}
+		return stream.OptOf(v.value, true)
 	}
 	out := map[string]string{}
 	for _, k := range []string{"a", "b"} {
 		l := left(k)
-		v, ok := tables["r"][k]
-		r := stream.OptOf(v.value, ok && v.value != "-")
+		var r stream.Opt[string]
+		if v := tables["r"][k]; v != nil {
+			r = stream.OptOf(v.value, v.live)
+		}
 		if p.self {
 			r = l
 		}
@@ -173,6 +203,33 @@ func TestJoinTablesAgainstModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A deletion at the time of the row that it deletes leaves no trace in a versioned table, any other does (V3).
+func TestVersionedTableForgetsDeletions(t *testing.T) {
+	p := tableProgram{kind: "inner", versioned: true}
+	l := tableUpdate{"l", "b", "1", 23}
+	for name, c := range map[string]struct {
+		r    []tableUpdate
+		want string
+	}{
+		"at its time":        {[]tableUpdate{{"r", "b", "22", 10}, {"r", "b", "-", 10}, {"r", "b", "333", 7}}, "map[b:1 and 333]"},
+		"twice":              {[]tableUpdate{{"r", "b", "22", 10}, {"r", "b", "-", 10}, {"r", "b", "-", 10}, {"r", "b", "333", 7}}, "map[]"},
+		"later":              {[]tableUpdate{{"r", "b", "22", 10}, {"r", "b", "-", 11}, {"r", "b", "333", 7}}, "map[]"},
+		"after another":      {[]tableUpdate{{"r", "b", "1", 5}, {"r", "b", "22", 10}, {"r", "b", "-", 10}, {"r", "b", "333", 7}}, "map[]"},
+		"after a deletion":   {[]tableUpdate{{"r", "b", "-", 5}, {"r", "b", "22", 10}, {"r", "b", "-", 10}, {"r", "b", "333", 7}}, "map[b:1 and 333]"},
+		"before a deletion":  {[]tableUpdate{{"r", "b", "-", 8}, {"r", "b", "22", 10}, {"r", "b", "-", 10}, {"r", "b", "333", 7}}, "map[]"},
+		"between late ones":  {[]tableUpdate{{"r", "b", "22", 10}, {"r", "b", "1", 6}, {"r", "b", "-", 10}, {"r", "b", "333", 7}}, "map[]"},
+		"as the first there": {[]tableUpdate{{"r", "b", "-", 10}, {"r", "b", "333", 7}}, "map[]"},
+	} {
+		in := append(c.r, l)
+		if got := fmt.Sprint(p.last(t, in, 2)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		if got := fmt.Sprint(p.model(in)); got != c.want {
+			t.Errorf("%s: the model has %s, want %s", name, got, c.want)
+		}
+	}
 }
 
 // A joiner that fails leaves nothing: neither side's row, nor a result, nor what another branch of the program had sent (P5).
