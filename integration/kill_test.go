@@ -19,6 +19,7 @@ import (
 
 	"github.com/oxbow-streams/oxbow/integration/brokers"
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 	"github.com/oxbow-streams/oxbow/state"
 	"github.com/oxbow-streams/oxbow/state/pebblestore"
 	"github.com/oxbow-streams/oxbow/stream/serde"
@@ -30,8 +31,8 @@ const killPartitions = 2
 // least once, in order; what is processed twice lies behind the last commit (P2, P3); the state on disk is at every reopening the
 // fold of the changelog up to its stored offset (P4).
 func TestKill(t *testing.T) {
-	loops := envInt(t, "OXBOW_LOOPS", 3)
-	seed := uint64(envInt(t, "OXBOW_SEED", int(time.Now().UnixNano()&0x7fffffff)))
+	loops := seeds.Count(t, seeds.Loops, 3)
+	seed := seeds.Single(t)
 	brokers.Run(t, brokers.Options{Shared: true}, func(t *testing.T, c *brokers.Cluster) {
 		t.Logf("seed %d, %d loops", seed, loops)
 		k := &killer{t: t, c: c, rnd: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), points: map[string]int{},
@@ -297,16 +298,4 @@ func byPartition(rs []*kgo.Record) map[int32][]*kgo.Record {
 		m[r.Partition] = append(m[r.Partition], r)
 	}
 	return m
-}
-
-func envInt(t *testing.T, name string, def int) int {
-	v := os.Getenv(name)
-	if v == "" {
-		return def
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil {
-		t.Fatalf("%s=%q: want a whole number", name, v)
-	}
-	return n
 }

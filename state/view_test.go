@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 	"github.com/oxbow-streams/oxbow/state"
 	"github.com/oxbow-streams/oxbow/state/memstore"
 )
 
 // Rows of several stores come as those of one store that holds them all would, in both directions and every range.
 func TestMergeIsOneStore(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := seeds.Single(t)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	e := memstore.New()
 	defer e.Close()

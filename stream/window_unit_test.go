@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/node"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 	"github.com/oxbow-streams/oxbow/stream"
 	"github.com/oxbow-streams/oxbow/stream/serde"
 	"github.com/oxbow-streams/oxbow/stream/streamtest"
@@ -120,12 +119,7 @@ func TestClosingIsUndone(t *testing.T) {
 // TestWindowModes: however a program is run, it says the same in the end: record by record, each undone and run twice, with
 // restarts, and with caching in batches, of which only the last value of each key counts.
 func TestWindowModes(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("OXBOW_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Logf("OXBOW_SEED=%d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(seeds.Single(t), 0))
 	for range 6 {
 		size, advance, grace := 1+r.IntN(30), 1+r.IntN(30), r.IntN(3)*r.IntN(20)
 		advance = min(advance, size)

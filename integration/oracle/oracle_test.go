@@ -1,15 +1,16 @@
 package oracle
 
 import (
+	"flag"
 	"io"
 	"log/slog"
-	"os"
 	"strconv"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 	"github.com/oxbow-streams/oxbow/state/pebblestore"
 	"github.com/oxbow-streams/oxbow/stream/streamtest"
 )
@@ -17,16 +18,15 @@ import (
 // check runs a property n times, more where OXBOW_SEEDS says so. A failure prints its seed and shrinks.
 func check(t *testing.T, n int, property func(t *rapid.T)) {
 	t.Helper()
-	if seeds, err := strconv.Atoi(os.Getenv("OXBOW_SEEDS")); err == nil {
-		n = seeds
-	}
+	n = seeds.Count(t, seeds.Many, n)
 	t.Logf("%d programs", n)
-	for range n / 100 {
-		rapid.Check(t, property)
-		if t.Failed() {
-			return
-		}
+	checks := flag.Lookup("rapid.checks").Value
+	before := checks.String()
+	defer checks.Set(before) // was valid
+	if err := checks.Set(strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
 	}
+	rapid.Check(t, property)
 }
 
 var plain = []streamtest.Option{streamtest.NoCaching()}

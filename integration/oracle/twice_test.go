@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 	"github.com/oxbow-streams/oxbow/state"
 	"github.com/oxbow-streams/oxbow/state/memstore"
 	"github.com/oxbow-streams/oxbow/state/pebblestore"
@@ -36,8 +37,7 @@ func branches() *stream.Builder {
 
 // Every unit is run, undone, held against the stores as they were, and run again: with emission buffers, in memory and on Pebble.
 func TestThreeBranchesRunTwice(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := seeds.Single(t)
 	run := func(e state.Engine, opts ...streamtest.Option) (got string) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		d := streamtest.New(t, branches(), append(opts, streamtest.Engine(e))...)

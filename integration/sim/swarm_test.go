@@ -2,26 +2,25 @@ package sim
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 )
 
 // TestSwarm runs two instances through every kind of trouble that a cluster may give, by seed. When the trouble ends the lag
 // returns to zero (P8); each input is processed at least once, first appearances in order (P2, P3); state is the fold of its
 // changelog (P4).
 func TestSwarm(t *testing.T) {
-	first := envInt(t, "OXBOW_SEED", int(time.Now().UnixNano()&0x7fffffff))
-	for i := range envInt(t, "OXBOW_SEEDS", 5) {
-		seed := first + i
+	first, n := seeds.Of(t, 5)
+	for seed := first; seed < first+uint64(n); seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			wall := time.Now()
 			fired := map[string]int{}
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
-				w := newWorld(t, uint64(seed))
+				w := newWorld(t, seed)
 				w.fired = fired
 				w.run()
 				t.Logf("%d inputs, %v of virtual time", w.fed, time.Since(begin).Round(time.Second))
@@ -62,16 +61,4 @@ func (w *world) run() {
 	}
 	twice := w.check()
 	w.t.Logf("%d were processed again", twice)
-}
-
-func envInt(t *testing.T, name string, def int) int {
-	v := os.Getenv(name)
-	if v == "" {
-		return def
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil {
-		t.Fatalf("%s=%q: want a whole number", name, v)
-	}
-	return n
 }

@@ -8,6 +8,7 @@ import (
 // layers are the packages of the library from the bottom up. A package may import those of the lines above its own.
 var layers = [][]string{
 	{"internal/invariant"},
+	{"internal/seeds"},
 	{"internal/record"},
 	{"stream/serde"},
 	{"state"},

@@ -5,18 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/oxbow-streams/oxbow/dlq"
-	"github.com/oxbow-streams/oxbow/internal/invariant"
 	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 	"github.com/oxbow-streams/oxbow/state"
 	"github.com/oxbow-streams/oxbow/state/memstore"
 	"github.com/oxbow-streams/oxbow/stream/serde"
@@ -197,7 +195,7 @@ func (w *coreWorld) start(id int, e *memstore.Engine) *coreMember {
 
 // say notes a step. It is kept only for a seed that is run alone, as a failure's message says.
 func (w *coreWorld) say(format string, args ...any) {
-	if os.Getenv("OXBOW_SEED") == "" {
+	if !seeds.Alone() {
 		return
 	}
 	w.log = append(w.log, fmt.Sprintf("%d ", w.now)+fmt.Sprintf(format, args...))
@@ -446,27 +444,12 @@ func (w *coreWorld) produce(p int) {
 		Time: w.now, Offset: int64(n)})
 }
 
-func coreSeeds(t testing.TB, small int) (first uint64, n int) {
-	first, n = rand.Uint64()>>16, small
-	if s := os.Getenv("OXBOW_SEEDS"); s != "" {
-		n, _ = strconv.Atoi(s)
-	} else if testing.Short() || invariant.Enabled { // with the race detector a seed takes ten times as long
-		n /= 8
-	}
-	if s := os.Getenv("OXBOW_SEED"); s != "" {
-		first, _ = strconv.ParseUint(s, 10, 64)
-		n = 1
-	}
-	t.Logf("seeds %d to %d", first, first+uint64(n)-1)
-	return first, n
-}
-
 func TestCoreWorker(t *testing.T) {
 	runCore(t, false, "move", "crash", "disk lost", "lost", "refused", "commit refused", "request", "row retried")
 }
 
 func runCore(t *testing.T, eos bool, kinds ...string) {
-	first, n := coreSeeds(t, 2000)
+	first, n := seeds.Of(t, 2000)
 	faults := map[string]int{}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a world is thrown away after a millisecond
 	for seed := first; seed < first+uint64(n); seed++ {

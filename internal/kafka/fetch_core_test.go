@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 )
 
 // TestCoreFetch runs the fetch machine against a modelled cluster under a seeded scheduler: any event that may come
@@ -17,13 +18,10 @@ import (
 // position on, once, in order, whatever happened on the way.
 func TestCoreFetch(t *testing.T) {
 	t.Parallel()
-	seeds := 400
-	if testing.Short() {
-		seeds = 50
-	}
-	for seed := range seeds {
-		if err := newFetchWorld(uint64(seed)).run(600); err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
+	first, n := seeds.Of(t, 400)
+	for seed := first; seed < first+uint64(n); seed++ {
+		if err := newFetchWorld(seed).run(600); err != nil {
+			t.Fatalf("OXBOW_SEED=%d: %v", seed, err)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 )
 
 // The core lane of group membership: several machines and a modelled coordinator under a seeded scheduler. Requests and
@@ -417,33 +417,13 @@ func (s *groupSim) run() {
 	}
 }
 
-// seedsOf returns the seeds to run: OXBOW_SEED, or OXBOW_SEEDS many, or def.
-func seedsOf(t *testing.T, def int) (first uint64, n int) {
-	t.Helper()
-	if v := os.Getenv("OXBOW_SEED"); v != "" {
-		seed, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatalf("OXBOW_SEED = %q: want a number", v)
-		}
-		return seed, 1
-	}
-	if v := os.Getenv("OXBOW_SEEDS"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 {
-			t.Fatalf("OXBOW_SEEDS = %q: want a number of seeds", v)
-		}
-		return uint64(time.Now().UnixNano()), n
-	}
-	return 1, def
-}
-
 // groupSeeds have found something once, and are run each time.
 var groupSeeds = []uint64{
 	1795846925230127441, // a static member that missed a generation is back, and does not know yet that it has lost all
 }
 
 func TestCoreGroup(t *testing.T) {
-	first, n := seedsOf(t, 60)
+	first, n := seeds.Of(t, 60)
 	faults := map[string]int{}
 	generations := 0
 	for i := -len(groupSeeds); i < n; i++ {

@@ -3,12 +3,13 @@ package node
 import (
 	"math/rand/v2"
 	"testing"
+
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 )
 
 // TestClock holds a clock in random units, nested and not, against a list of its values.
 func TestClock(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := seeds.Single(t)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var task Task
 	c := task.NewClock("c")

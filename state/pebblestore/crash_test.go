@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/oxbow-streams/oxbow/internal/invariant"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 )
 
 // image is the disk as a crash has left it.
@@ -76,12 +77,12 @@ func (c *crasher) take(op string) {
 // D1-D5: whatever the moment of a crash and whatever of the unsynced data survives, the engine opens and holds a prefix
 // of the commits with the offset that belongs to it, and no less than had been flushed.
 func TestCrash(t *testing.T) {
-	seed, seeds := firstSeed(t), env("OXBOW_SEEDS", 2)
+	first, n := seeds.Of(t, 2)
 	if invariant.Enabled {
-		seeds = 1
+		n = 1
 	}
 	kinds, ops, percents, images := map[string]int{}, map[string]int{}, map[int]int{}, 0
-	for s := seed; s < seed+uint64(seeds); s++ {
+	for s := first; s < first+uint64(n); s++ {
 		w := newWorkload(s)
 		c := &crasher{fs: vfs.NewCrashableMem(), workload: w, rng: rand.New(rand.NewPCG(s, 2))}
 		c.every = 2 + c.rng.IntN(9)
@@ -123,7 +124,7 @@ func TestCrash(t *testing.T) {
 			t.Errorf("there was no %s", k)
 		}
 	}
-	if images < 60*seeds {
+	if images < 60*n {
 		t.Errorf("only %d images", images)
 	}
 }

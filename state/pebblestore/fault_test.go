@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/oxbow-streams/oxbow/internal/invariant"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 	"github.com/oxbow-streams/oxbow/state"
 )
 
@@ -42,7 +43,7 @@ func (a *ailing) MaybeError(op errorfs.Op) error {
 // D6: whichever kind of write fails, and whenever: an error that says what it is, in bounded time; a failed engine stays
 // failed; and when the disk is well again the state is a prefix that lacks nothing that was flushed.
 func TestDiskFault(t *testing.T) {
-	seed, seeds := firstSeed(t), env("OXBOW_SEEDS", 1)
+	first, n := seeds.Of(t, 1)
 	kinds := []errorfs.OpKind{
 		errorfs.OpCreate, errorfs.OpLink, errorfs.OpRemove, errorfs.OpRename, errorfs.OpMkdirAll, errorfs.OpOpenDir,
 		errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileClose, errorfs.OpFilePreallocate,
@@ -52,7 +53,7 @@ func TestDiskFault(t *testing.T) {
 	if invariant.Enabled {
 		repeats, kinds = 1, []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileReadAt}
 	}
-	for s := seed; s < seed+uint64(seeds); s++ {
+	for s := first; s < first+uint64(n); s++ {
 		rng := rand.New(rand.NewPCG(s, 3))
 		for _, kind := range kinds {
 			for _, err := range []error{syscall.ENOSPC, syscall.EIO} {
@@ -189,10 +190,10 @@ func TestStuckDisk(t *testing.T) {
 // D7: one bit, a cut, or zeroes anywhere in the files of a closed database: an error that says corrupt, or the data of a
 // commit; never another value.
 func TestCorruption(t *testing.T) {
-	seed := firstSeed(t)
+	seed := seeds.Single(t)
 	rng := rand.New(rand.NewPCG(seed, 4))
 	outcomes := map[string]int{}
-	flips, each := 200*env("OXBOW_SEEDS", 1), 50 // of one database
+	flips, each := 200*seeds.Count(t, seeds.Many, 1), 50 // of one database
 	if invariant.Enabled {
 		flips, each = 40, 10 // the race detector makes Pebble check itself, slowly
 	}

@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"testing"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/state"
@@ -376,18 +374,4 @@ func (w *workload) verifyDurable(p place, at, durable int64) error {
 		return fmt.Errorf("%v: offset %d, but a flush had made %d durable", p, at, last)
 	}
 	return nil
-}
-
-// env reads a count from the environment, for longer runs.
-func env(name string, def int) int {
-	if v, err := strconv.Atoi(os.Getenv(name)); err == nil && v > 0 {
-		return v
-	}
-	return def
-}
-
-func firstSeed(t *testing.T) uint64 {
-	seed := uint64(env("OXBOW_SEED", 1))
-	t.Logf("seeds from OXBOW_SEED=%d", seed)
-	return seed
 }

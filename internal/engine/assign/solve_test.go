@@ -2,7 +2,6 @@ package assign
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -276,7 +275,7 @@ func TestStateIsFoundAgain(t *testing.T) {
 			m.Owned, m.Generation, m.ID = nil, -1, fmt.Sprintf("reborn-%d", 100-i)
 		}
 		g.gen = -1
-		rand.Shuffle(len(g.members), func(i, j int) { g.members[i], g.members[j] = g.members[j], g.members[i] })
+		g.members = rapid.Permutation(g.members).Draw(t, "order")
 		g.settle()
 		for _, m := range g.members {
 			if !slices.Equal(m.Owned, was[m.Process]) {
