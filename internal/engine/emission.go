@@ -19,6 +19,7 @@ type emissions struct {
 	now   int32              // the number of the one that runs, from 1; 0: none
 	due   node.Due           // it
 	at    record.Coordinates // of the outermost unit
+	bytes int                // sent by emissions that have ended well, and so far by the units around the one that runs
 	tally emissionTally      // of those that have ended
 }
 
@@ -66,7 +67,8 @@ func (t *Task) Emit(d node.Due) error {
 		e.at = n.Input.Coordinates
 	}
 	out := outside{n.Input, n.At, n.Doing, e.due, e.now, t.extra, t.sequence, t.sender.sent}
-	before := e.tally
+	before, bytes := e.tally, e.bytes
+	e.bytes += t.sender.sent
 	letters, checked := len(t.letters), t.twice.at()
 	p := n.Units.Begin()
 	e.begun++
@@ -74,14 +76,16 @@ func (t *Task) Emit(d node.Due) error {
 	n.Input, n.At, n.Doing = node.Input{Coordinates: node.NoCoordinates()}, d.Info(), node.DoingFunction
 	n.Input.Raw.Time, n.Input.Raw.Offset = n.StreamTime, -1
 	err := t.guardedEmission(d)
-	number, partial := e.now, t.extra
+	number, partial, sent := e.now, t.extra, t.sender.sent
 	n.Input, n.At, n.Doing = out.input, out.at, out.doing
 	e.due, e.now, t.extra, t.sequence, t.sender.sent = out.due, out.now, out.extra|extraEmitted, out.sequence, out.sent
 	if err == nil {
 		n.Units.End(p)
 		e.tally.count(partial)
-		return nil
+		e.bytes += sent - out.sent
+		return t.roomFor()
 	}
+	e.bytes = bytes
 	f := (*dlq.Failure)(nil)
 	if errors.As(err, &f) {
 		n.Units.RollbackTo(p)
@@ -90,6 +94,20 @@ func (t *Task) Emit(d node.Due) error {
 		return t.emissionFailed(f, err, d, number)
 	}
 	return err
+}
+
+// Room implements [node.Nest]: half of what a unit may send is left for the last emission, and for the record.
+func (t *Task) Room() bool { return t.sender.sent+t.nested.bytes < t.cfg.Out.cfg.UnitBytes/2 }
+
+// roomFor refuses a unit that sends too much together with what it has made due (P7). An emission that is too large by itself is
+// refused before, and set aside; here no part is at fault, so the task stops.
+func (t *Task) roomFor() error {
+	limit := t.cfg.Out.cfg.UnitBytes
+	if t.sender.sent+t.nested.bytes <= limit {
+		return nil
+	}
+	return fmt.Errorf("%w with what it makes due: more than %d bytes; no part of it is at fault, so nothing is set aside: allow more "+
+		"by MaxUnitBytes", errUnitTooLarge, limit)
 }
 
 // count notes how an emission has ended that returned no error.

@@ -23,6 +23,7 @@ type held struct {
 	row   string // the one that is due
 	tries map[string]int
 	at    int64  // offset that rows are known by; −1: none
+	room  bool   // what there is no room for waits for the next record
 	order string // of what was tried
 }
 
@@ -103,7 +104,7 @@ func (h *held) take(v string) (string, error) {
 		h.change(append(slices.Clip(h.rows), strings.Fields(v)...))
 		return "took " + v, nil
 	}
-	for len(h.rows) > 0 {
+	for len(h.rows) > 0 && (!h.room || h.t.Room()) {
 		h.row = h.rows[0]
 		h.change(h.rows[1:])
 		if err := h.t.Emit(h); err != nil {
@@ -333,15 +334,33 @@ func TestRefusedEmission(t *testing.T) {
 	}
 }
 
-// A unit may be as large as the limit; what it makes due comes on top, each with a limit of its own.
-func TestEmissionHasItsOwnSize(t *testing.T) {
+// P7: the limit holds for a record together with what it makes due. An emission that is too large by itself is set aside; where only
+// the sum is, none is at fault, and the task stops.
+func TestEmissionsAndTheirRecordHaveOneSize(t *testing.T) {
+	fits, large := strings.Repeat("f", 1300), strings.Repeat("l", 3500) // each is sent twice
+	one := "<" + fits + " " + fits + "> "
 	x, h := newHeld(t, TaskConfig{})
 	x.out.cfg.UnitBytes = 6000
-	fits, large := strings.Repeat("f", 2500), strings.Repeat("l", 3500) // each is sent twice
-	h.rows = []string{fits, fits, large, fits}
+	h.rows = []string{fits, large, fits}
 	x.go1(t, 1000, 0, "go")
-	one := "<" + fits + " " + fits + "> "
-	x.is(t, one+one+one+"go", large)
+	x.is(t, one+one+"go", large)
+	h.rows = []string{fits, fits, fits}
+	x.Deliver(in("a"), recs(1, "k=go"), 2, 2)
+	_, err := x.Run(1000, 100)
+	if err == nil || !strings.Contains(err.Error(), "with what it makes due: more than 6000 bytes") {
+		t.Errorf("%v", err)
+	}
+
+	// A buffer that can wait makes as much due as there is room for: half the limit, and what goes over it.
+	x, h = newHeld(t, TaskConfig{})
+	x.out.cfg.UnitBytes = 6000
+	h.room, h.rows = true, []string{fits, fits, fits}
+	x.go1(t, 1000, 0, "go")
+	if len(h.rows) != 1 {
+		t.Errorf("%d rows wait", len(h.rows))
+	}
+	x.go1(t, 1000, 1, "go")
+	x.is(t, one+one+"go "+one+"go", "")
 }
 
 // Punctuations and rows make things due as records do.

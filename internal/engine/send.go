@@ -39,8 +39,13 @@ func (s *sender) Send(d node.Dest, partition int32, time int64, key, value []byt
 		return err
 	}
 	t := s.task
-	if s.sent += len(key) + len(value) + len(h.Raw()); s.sent > s.out.cfg.UnitBytes {
+	switch s.sent += len(key) + len(value) + len(h.Raw()); {
+	case s.sent > s.out.cfg.UnitBytes:
 		return refused(fmt.Errorf("%w: more than %d bytes", errUnitTooLarge, s.out.cfg.UnitBytes))
+	case t.nested.bytes > 0 && t.nested.now == 0: // the record itself, after what it has made due
+		if err := t.roomFor(); err != nil {
+			return err
+		}
 	}
 	if t.twice != nil {
 		t.twice.note(d, partition, time, key, value, h)

@@ -180,10 +180,10 @@ func (t *Task) setAside(f *dlq.Failure, class dlq.Class, in node.Input, derived 
 	}
 	c.Origin = string(in.Origin)
 	l := dlq.Letter(c, t.letterLimit())
-	sent, twice := t.sender.sent, t.twice
-	t.sender.sent, t.twice = 0, nil // a letter is not what makes a unit too large; the stack in it is never the same
+	sent, due, twice := t.sender.sent, t.nested.bytes, t.twice
+	t.sender.sent, t.nested.bytes, t.twice = 0, 0, nil // a letter is not what makes a unit too large; the stack in it is never the same
 	err := t.sender.Send(t.dlq, max(in.Partition, 0)%t.dlqParts, l.Time, l.Key, l.Value, l.Headers)
-	if t.sender.sent, t.twice = sent, twice; twice != nil {
+	if t.sender.sent, t.nested.bytes, t.twice = sent, due, twice; twice != nil {
 		twice.note(t.dlq, 0, l.Time, l.Key, l.Value, record.Headers{})
 	}
 	if err != nil {

@@ -23,7 +23,14 @@ type Due interface {
 }
 
 // Nest runs emissions: the task that owns the units.
-type Nest interface{ Emit(d Due) error }
+type Nest interface {
+	Emit(d Due) error
+	Room() bool
+}
+
+// Room tells whether the running unit should make more due. Where a buffer keeps what is left, it goes with the next record: so
+// what one record makes due is not larger than a unit may be.
+func (t *Task) Room() bool { return t.Nest == nil || t.Nest.Room() }
 
 // Emit runs d as a unit inside the running one (N7).
 //

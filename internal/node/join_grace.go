@@ -51,7 +51,7 @@ func (j *GraceJoin[K, L, R, O]) process(r *Rec[K, L]) error {
 		return t.stateError(j.At, err)
 	}
 	t.Doing = DoingFunction
-	for j.Buffer.MinTime() <= j.Clock.Now()-j.Grace {
+	for j.Buffer.MinTime() <= j.Clock.Now()-j.Grace && t.Room() {
 		var ok bool
 		j.due.row, ok, j.due.err = j.Buffer.First()
 		if !ok && j.due.err == nil {

@@ -60,7 +60,7 @@ func Suppress[K, V any](t *Task, at *Info, how Suppression, store *state.ChangeB
 			return t.stateError(at, err)
 		}
 		t.Doing = DoingFunction
-		for store.Len() > 0 && store.MinTime() <= s.clock.Now()-how.Wait {
+		for store.Len() > 0 && store.MinTime() <= s.clock.Now()-how.Wait && t.Room() {
 			if err := s.release(); err != nil {
 				return err
 			}
