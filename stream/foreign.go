@@ -235,7 +235,7 @@ func (j *foreignJoin[K, L, F, R, O]) registrationStep() *topology.Op {
 			return nil
 		})
 		j.add(c, send, parent)
-		j.add(c, internalSink(n.registrationSink, n.registration, send, j.rk, subscriptions, byKey[F, node.Subscription[K]](by)), send)
+		j.add(c, internalSink(n.registrationSink, n.registration, send, j.rk, subscriptions, byKey[F, node.Subscription[K]]("PartitionRight", by)), send)
 		return j.add(c, internalSource(n.registrationSource, op.Source, j.rk, subscriptions))
 	}
 	j.b.graph.Add(op, j.l.op)
@@ -284,9 +284,9 @@ func (j *foreignJoin[K, L, F, R, O]) responseStep(registration *topology.Op) *to
 // responseSink is written to by both nodes that answer.
 func (j *foreignJoin[K, L, F, R, O]) responseSink(c *topology.Compiler, join, foreign *topology.Node,
 	responses serde.Serde[node.Response[R]], by func(K, int) int) {
-	partition := byKey[K, node.Response[R]](by)
+	partition := byKey[K, node.Response[R]]("PartitionLeft", by)
 	if by == nil {
-		partition = func(r *node.Rec[K, node.Response[R]], _ int32) int32 { return r.Value.Partition }
+		partition = func(r *node.Rec[K, node.Response[R]], _ int32) (int32, error) { return r.Value.Partition, nil }
 	}
 	sink := internalSink(j.names.responseSink, j.names.response, join, j.lk, responses, partition)
 	attach := sink.Wire
@@ -344,15 +344,15 @@ func (j *foreignJoin[K, L, F, R, O]) subscriptions(in *topology.Instance) *state
 }
 
 // byKey makes the partitioner of a sink of one that only sees keys; nil stays nil.
-func byKey[K, V any](f func(K, int) int) node.Partition[K, V] {
+func byKey[K, V any](option string, f func(K, int) int) node.Partition[K, V] {
 	if f == nil {
 		return nil
 	}
-	return func(r *node.Rec[K, V], n int32) int32 {
+	return func(r *node.Rec[K, V], n int32) (int32, error) {
 		if r.NullKey {
-			return node.ByKey
+			return node.ByKey, nil
 		}
-		return int32(f(r.Key, int(n)))
+		return inRange(option, f(r.Key, int(n)), n)
 	}
 }
 

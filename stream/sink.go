@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/stream/serde"
@@ -93,5 +94,15 @@ func (w writer[K, V]) chooser() node.Partition[K, V] {
 	if w.partition == nil {
 		return nil
 	}
-	return func(r *node.Rec[K, V], n int32) int32 { return int32(w.partition(fromRec(r), int(n))) }
+	return func(r *node.Rec[K, V], n int32) (int32, error) {
+		return inRange("Partitioner", w.partition(fromRec(r), int(n)), n)
+	}
+}
+
+// inRange refuses a partition that a user's function says and that is none of n.
+func inRange(option string, p int, n int32) (int32, error) {
+	if p < 0 || p >= int(n) {
+		return 0, fmt.Errorf("%s says partition %d: the topic has %d, from 0 to %d", option, p, n, n-1)
+	}
+	return int32(p), nil
 }

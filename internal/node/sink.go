@@ -7,8 +7,8 @@ import (
 	"github.com/oxbow-streams/oxbow/stream/serde"
 )
 
-// Partition chooses among n partitions; [ByKey] leaves it to the key's hash.
-type Partition[K, V any] func(r *Rec[K, V], n int32) int32
+// Partition chooses among n partitions; [ByKey] leaves it to the key's hash. An error fails the record.
+type Partition[K, V any] func(r *Rec[K, V], n int32) (int32, error)
 
 // Sink encodes records and writes them to one topic. partition is nil for the key's hash.
 func Sink[K, V any](t *Task, at *Info, topic string, d Dest, key serde.Serde[K], value serde.Serde[V],
@@ -93,7 +93,9 @@ func (e *encoder[K, V]) send(r *Rec[K, V], topic string, d Dest) (err error) {
 	t.Doing = DoingFunction
 	p := e.byKey
 	if e.partition != nil {
-		p = e.partition(r, t.Out.Partitions(d))
+		if p, err = e.partition(r, t.Out.Partitions(d)); err != nil {
+			return t.fail(&dlq.Failure{Stage: dlq.StageProduce, Node: e.at.Name, Topic: topic, Err: err})
+		}
 	}
 	if err = t.Out.Send(d, p, r.Time, k, v, r.Headers); err != nil {
 		return e.failed(err, topic)
