@@ -157,7 +157,7 @@ func (v *VersionedView[K, V]) Key(k K) ([]byte, error) {
 }
 
 // Open opens the store as it is committed, to be read by one goroutine and then forgotten. A commit meanwhile may be seen in part:
-// of a version that it ends, the end.
+// of a version that it ends, the end. Who needs one state reads again when the stored offset has changed.
 func (v *VersionedView[K, V]) Open(es EngineStore, task record.TaskID) (*Versioned[K, V], error) {
 	return OpenVersioned(&Env{Task: task, Units: new(record.Units), Engine: es}, v.keys, v.vals, v.cfg)
 }

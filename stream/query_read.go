@@ -212,9 +212,12 @@ func each[R any](ctx context.Context, v *view, r *reading[R], which func(*engine
 		return err
 	}
 	defer it.Close()
-	for it.Next() {
+	for {
 		if err := errors.Join(context.Cause(ctx), x.Err()); err != nil {
 			return err
+		}
+		if !it.Next() {
+			return it.Err()
 		}
 		row, err := r.decode(it.Key(), it.Value())
 		if err != nil {
@@ -224,7 +227,6 @@ func each[R any](ctx context.Context, v *view, r *reading[R], which func(*engine
 			return nil
 		}
 	}
-	return it.Err()
 }
 
 // count counts rows that are here.

@@ -232,18 +232,22 @@ func (v VersionedView[K, V]) read(ctx context.Context, k K, f func(*state.Versio
 	if err != nil {
 		return err
 	}
-	return v.each(parts, f)
+	return v.each(ctx, parts, f)
 }
 
-func (v VersionedView[K, V]) each(parts []engine.Part, f func(*state.Versioned[K, V]) error) error {
+// each calls f for the store of each partition, again if a commit has come between: a version that ends is in two rows.
+func (v VersionedView[K, V]) each(ctx context.Context, parts []engine.Part, f func(*state.Versioned[K, V]) error) error {
 	for _, p := range parts {
 		if err := v.v.bounded(p); err != nil {
 			return err
 		}
-		s, err := v.r.Open(p.Rows, p.ID)
-		if err == nil {
-			err = f(s)
-		}
+		err := p.Steady(ctx, func() error {
+			s, err := v.r.Open(p.Rows, p.ID)
+			if err != nil {
+				return err
+			}
+			return f(s)
+		})
 		if err != nil {
 			return err
 		}
@@ -255,8 +259,8 @@ func (v VersionedView[K, V]) each(parts []engine.Part, f func(*state.Versioned[K
 func (v VersionedView[K, V]) Get(ctx context.Context, k K) (latest Version[V], ok bool, err error) {
 	err = v.read(ctx, k, func(s *state.Versioned[K, V]) error {
 		value, from, there, err := s.Get(k)
-		if there {
-			latest, ok = versionOf(value, from, state.StillValid), true
+		if latest, ok = (Version[V]{}), there; there {
+			latest = versionOf(value, from, state.StillValid)
 		}
 		return err
 	})
@@ -268,8 +272,8 @@ func (v VersionedView[K, V]) Get(ctx context.Context, k K) (latest Version[V], o
 func (v VersionedView[K, V]) GetAsOf(ctx context.Context, k K, at time.Time) (then Version[V], ok bool, err error) {
 	err = v.read(ctx, k, func(s *state.Versioned[K, V]) error {
 		found, there, err := s.GetAsOf(k, at.UnixMilli())
-		if there {
-			then, ok = versionOf(found.Value, found.From, found.To), true
+		if then, ok = (Version[V]{}), there; there {
+			then = versionOf(found.Value, found.From, found.To)
 		}
 		return err
 	})
@@ -280,6 +284,7 @@ func (v VersionedView[K, V]) GetAsOf(ctx context.Context, k K, at time.Time) (th
 func (v VersionedView[K, V]) Range(ctx context.Context, k K, from, to time.Time) (versions []Version[V], err error) {
 	err = v.read(ctx, k, func(s *state.Versioned[K, V]) error {
 		list, err := s.Range(k, from.UnixMilli(), to.UnixMilli())
+		versions = versions[:0]
 		for _, x := range list {
 			versions = append(versions, versionOf(x.Value, x.From, x.To))
 		}

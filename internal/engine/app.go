@@ -145,7 +145,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	defer stop(nil)
 	a.stop = stop
 	a.states.to(StateRebalancing)
-	defer func() { err = errors.Join(err, a.closeQueries()) }()
+	defer func() { err = errors.Join(err, a.closeQueries(), a.globals.close()) }()
 	if err := a.prepare(run); err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Cause(run)) {
 			a.states.to(StatePendingShutdown)

@@ -21,6 +21,7 @@ type globals struct {
 	app    *App
 	runner *runner
 	views  map[string]node.GlobalView
+	spaces []state.Space // that views read
 	caches map[record.TaskID]*globalCache
 
 	mu    sync.Mutex
@@ -50,6 +51,7 @@ func (g *globals) open() error {
 		if err != nil {
 			return err
 		}
+		g.spaces = append(g.spaces, space)
 		rows, err := space.Store(t.Store.Name, t.Store.Spec.Kind)
 		if err != nil {
 			return err
@@ -108,8 +110,17 @@ func (g *globals) run(ctx context.Context) error {
 	}
 }
 
+// close gives back what the views read. Nobody reads them any more.
+func (g *globals) close() (err error) {
+	for _, s := range g.spaces {
+		err = errors.Join(err, s.Close())
+	}
+	g.spaces = nil
+	return err
+}
+
 // begin decides where a store goes on, and notes what it has to reach. State that can not be completed is wiped.
-func (g *globals) begin(ctx context.Context, t *topology.Global) (map[record.TopicPartition]int64, error) {
+func (g *globals) begin(ctx context.Context, t *topology.Global) (from map[record.TopicPartition]int64, err error) {
 	a := g.app
 	limits, err := a.topics.Load().limitsOf(t.Topic)
 	if err != nil {
@@ -127,12 +138,12 @@ func (g *globals) begin(ctx context.Context, t *topology.Global) (map[record.Top
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, space.Close()) }() // the task opens one of its own
 	o, stored, err := space.Offset(t.Store.Name)
 	if err != nil {
 		return nil, err
 	}
-	from, err := decodePosition(o.Position)
-	if err != nil {
+	if from, err = decodePosition(o.Position); err != nil {
 		return nil, err
 	}
 	if why := unfit(from, starts, ends, a.nowMs()-o.BrokerTime > limits.DeleteRetention/2); stored && why != "" {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -131,6 +132,9 @@ func (q *Queries) Close(ctx context.Context) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if err != nil {
+		return err // what they read stays open: they end with an error at their next row
+	}
 	for _, s := range q.spaces {
 		err = errors.Join(err, s.Close())
 	}
@@ -279,6 +283,27 @@ func (p Part) Position() (map[record.TopicPartition]int64, error) {
 		position[tp] = max(position[tp], at)
 	}
 	return position, nil
+}
+
+// Steady calls read until no commit has come between its reads: what it has seen is one state. It may be called several times.
+func (p Part) Steady(ctx context.Context, read func() error) error {
+	for {
+		before, _, err := p.space.Offset(p.store)
+		if err != nil {
+			return err
+		}
+		seen := read()
+		after, _, err := p.space.Offset(p.store)
+		if err != nil {
+			return err
+		}
+		if before.Changelog == after.Changelog && before.BrokerTime == after.BrokerTime && bytes.Equal(before.Position, after.Position) {
+			return seen
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // NotRunningError says that the application is not in a state in which it has any task.
