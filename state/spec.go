@@ -29,7 +29,7 @@ type Spec struct {
 	// dst, whose room may be used.
 	FromChangelog func(dst []byte, r record.Raw) (key, value []byte, err error)
 
-	// FromSource is FromChangelog for a store that is restored from the topic that its table is read from. ok is false for a
+	// FromSource is FromChangelog for a store that is restored from the topic that its table, or its processor, is read from. ok is false for a
 	// record that the table passes over. nil: it cannot be.
 	FromSource func(dst []byte, r record.Raw) (key, value []byte, ok bool)
 
@@ -101,7 +101,7 @@ func KeyValueSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V
 	return Spec{
 		Name: name, Kind: KindKeyValue, Logged: true, TopicConfig: maps.Clone(compacted),
 		Open:          func(env *Env) (Store, error) { return OpenKeyValue(env, keys, vals) },
-		FromChangelog: plainFromChangelog, View: newView(name, keys, vals, false),
+		FromChangelog: plainFromChangelog, FromSource: fromSource(keys, vals, plainFromChangelog), View: newView(name, keys, vals, false),
 	}
 }
 
@@ -110,12 +110,14 @@ func TableSpec[K, V any](name string, keys serde.Serde[K], vals serde.Serde[V]) 
 	return Spec{
 		Name: name, Kind: KindKeyValue, Logged: true, TopicConfig: maps.Clone(compacted), Timestamped: true,
 		Open:          func(env *Env) (Store, error) { return OpenTable(env, keys, vals) },
-		FromChangelog: timestampedFromChangelog, FromSource: fromSource(keys, vals), View: newView(name, keys, vals, true),
+		FromChangelog: timestampedFromChangelog, FromSource: fromSource(keys, vals, timestampedFromChangelog),
+		View: newView(name, keys, vals, true),
 	}
 }
 
 // fromSource passes over what a table drops, and what it could not decode: that was dead-lettered.
-func fromSource[K, V any](keys serde.Serde[K], vals serde.Serde[V]) func([]byte, record.Raw) (key, value []byte, ok bool) {
+func fromSource[K, V any](keys serde.Serde[K], vals serde.Serde[V],
+	from func([]byte, record.Raw) (key, value []byte, err error)) func([]byte, record.Raw) (key, value []byte, ok bool) {
 	return func(dst []byte, r record.Raw) (key, value []byte, ok bool) {
 		if r.Key == nil || r.Time < 0 {
 			return nil, nil, false
@@ -128,7 +130,7 @@ func fromSource[K, V any](keys serde.Serde[K], vals serde.Serde[V]) func([]byte,
 				return nil, nil, false
 			}
 		}
-		key, value, _ = timestampedFromChangelog(dst, r)
+		key, value, _ = from(dst, r)
 		return key, value, true
 	}
 }

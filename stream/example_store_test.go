@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/oxbow-streams/oxbow/stream"
@@ -116,4 +117,101 @@ func ExampleSessionStoreOf() {
 	// Output:
 	// a 0 before @1
 	// a 1 before @12
+}
+
+func ExampleVersionedStoreOf() {
+	b := stream.NewBuilder()
+	ref := stream.VersionedStoreOf("prices", time.Hour, serde.String, serde.String)
+	stream.Process(from(b, "in"), func() *remember {
+		var prices *stream.VersionedStore[string, string]
+		return &remember{
+			open: func(c *stream.InitContext[string, string]) { prices = ref.Open(c) },
+			each: func(r stream.Record[string, string]) (string, error) {
+				when, price, put := strings.Cut(r.Value.Or(""), "=")
+				after, err := time.ParseDuration(when)
+				if err != nil {
+					return "", err
+				}
+				if at := r.Time.Add(after); put {
+					_, err = prices.Put(r.Key, price, at)
+				} else {
+					var then stream.Version[string]
+					then, _, err = prices.GetAsOf(r.Key, at)
+					price = "was " + then.Value
+				}
+				return price, err
+			},
+		}
+	}, []stream.StoreRef{ref}).To("out")
+	run(b, "in fig 10m=2", "in fig 20m=3", "in fig 15m", "in fig 25m")
+	// Output:
+	// fig 2
+	// fig 3
+	// fig was 2
+	// fig was 3
+}
+
+func ExampleDuplicatesStoreOf() {
+	b := stream.NewBuilder()
+	ref := stream.DuplicatesStoreOf("lately", time.Hour, serde.String, serde.String)
+	stream.Process(from(b, "in"), func() *remember {
+		var lately *stream.DuplicatesStore[string, string]
+		return &remember{
+			open: func(c *stream.InitContext[string, string]) { lately = ref.Open(c) },
+			each: func(r stream.Record[string, string]) (string, error) {
+				if err := lately.Put(r.Key, r.Time, r.Value.Or("")); err != nil {
+					return "", err
+				}
+				all := ""
+				for _, v := range lately.Fetch(r.Key, r.Time.Add(-time.Minute), r.Time) {
+					all += v
+				}
+				return all, nil
+			},
+		}
+	}, []stream.StoreRef{ref}).To("out")
+	run(b, "in a x", "in a x", "in a y")
+	// Output:
+	// a x
+	// a xx
+	// a xxy
+}
+
+// upToDate keeps what a topic has.
+type upToDate struct {
+	ref   stream.KVRef[string, string]
+	store stream.KVStore[string, string]
+}
+
+func (p *upToDate) Init(c *stream.InitContext[string, string]) error {
+	p.store = p.ref.Open(c)
+	return nil
+}
+
+func (p *upToDate) Process(_ *stream.ProcessContext[string, string], r stream.Record[string, string]) error {
+	v, ok := r.Value.Get()
+	if !ok {
+		return p.store.Delete(r.Key)
+	}
+	return p.store.Put(r.Key, v)
+}
+
+func ExampleAddReadOnlyStore() {
+	b := stream.NewBuilder()
+	ref := stream.KeyValue("prices", serde.String, serde.String)
+	stream.AddReadOnlyStore(b, ref, "prices", func() *upToDate { return &upToDate{ref: ref} })
+	stream.Process(from(b, "in"), func() *remember {
+		var prices stream.KVStore[string, string]
+		return &remember{
+			open: func(c *stream.InitContext[string, string]) { prices = ref.Open(c) },
+			each: func(r stream.Record[string, string]) (string, error) {
+				price, _, err := prices.Get(r.Key)
+				return r.Value.Or("") + " at " + price, err
+			},
+		}
+	}, []stream.StoreRef{ref}).To("out")
+	run(b, "prices fig 2", "in fig 10", "prices fig 3", "in fig 7")
+	// Output:
+	// fig 10 at 2
+	// fig 7 at 3
 }

@@ -38,7 +38,7 @@ func AddGlobalStore[SK, SV, K, V, K2, V2 any, P Processor[K, V, K2, V2]](b *Buil
 	}
 	b.graph.Add(&topology.Op{Site: set.site, Source: spec, Name: name, Write: func(c *topology.Compiler) *topology.Node {
 		if !reflect.ValueOf(mk).IsNil() {
-			checkProcessor(c, &set, build(), build(), "KTABLE-SOURCE-")
+			checkProcessor(c, &set, build(), build(), "KSTREAM-PROCESSOR-")
 		}
 		source := src.add(c, sourceName, &set)
 		n := topology.NewProcessor(name, func(in *topology.Instance, self *topology.Node) error {

@@ -26,6 +26,8 @@ type kvDecl[K, V any] struct {
 	key   serde.Serde[K]
 	value serde.Serde[V]
 	set   settings
+	reads string // the topic of a read-only store
+	owner string // the node that writes it
 }
 
 // KeyValue declares a key-value store: name it in [Process], open it in Init.
@@ -56,6 +58,10 @@ func (r KVRef[K, V]) addTo(c *topology.Compiler, n *topology.Node, global bool) 
 	}
 	spec := state.KeyValueSpec(d.name, d.key, d.value)
 	spec.InMemory, spec.Logged = d.set.inMemory, !d.set.noChangelog && !global
+	if d.reads != "" && spec.Logged {
+		c.Store(n, &topology.Store{Name: d.name, Spec: spec, Identity: d, Reads: d.reads, ReadOnly: true})
+		return
+	}
 	c.Store(n, &topology.Store{Name: d.name, Spec: spec, Identity: d})
 }
 
@@ -137,6 +143,9 @@ func (r KVRef[K, V]) Open(c initer) KVStore[K, V] {
 	}
 	if slices.Contains(o.names, r.d.name) {
 		if s, ok := o.in.Store(r.d.name).(*state.KeyValue[K, V]); ok {
+			if r.d.reads != "" && o.at.Name != r.d.owner {
+				return &readOnlyStore[K, V]{kvStore[K, V]{o, s}, r.d}
+			}
 			return &kvStore[K, V]{o, s}
 		}
 	}

@@ -52,6 +52,23 @@ func (c *Compiler) copartitions(t *Topology) {
 			}
 		}
 	}
+	for _, s := range c.stores {
+		if !s.ReadOnly {
+			continue
+		}
+		first := add(s.Reads)
+		for _, n := range s.nodes {
+			for _, name := range readAbove(n) {
+				i := add(t.TopicName(name))
+				pairs = append(pairs, [2]int{first, i})
+				for _, at := range []int{first, i} {
+					if site[at] == "" {
+						site[at] = fmt.Sprintf("%s (of the read-only store %s with its readers)", s.Site, s.Name)
+					}
+				}
+			}
+		}
+	}
 	u := newUnion(len(topics))
 	for _, p := range pairs {
 		u.unite(p[0], p[1])
@@ -69,6 +86,17 @@ func (c *Compiler) copartitions(t *Topology) {
 	for _, g := range t.Copartitions {
 		slices.Sort(g.Topics)
 	}
+}
+
+// readAbove lists the topics whose records reach a node.
+func readAbove(n *Node) (topics []string) {
+	if n.Kind == KindSource {
+		return n.Topics
+	}
+	for _, p := range n.Parents {
+		topics = append(topics, readAbove(p)...)
+	}
+	return topics
 }
 
 // checkFixedCounts finds groups that cannot be satisfied whatever the cluster has.

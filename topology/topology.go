@@ -60,6 +60,8 @@ type Store struct {
 	Source bool
 	// Reads is the topic that the store's table is read from, if it may stand for a changelog (ReuseSourceTopics).
 	Reads string
+	// ReadOnly: Reads stands for a changelog whatever is optimized, and what reads the store is co-partitioned with it.
+	ReadOnly bool
 	// Identity tells whether two stores of one name are the same: what made them.
 	Identity any
 	Site     string
@@ -165,7 +167,7 @@ func (c *Compiler) topology() *Topology {
 		s.Sub = s.nodes[0].Sub
 		switch {
 		case !s.Spec.Logged:
-		case s.Reads != "" && c.Optimizes(ReuseSourceTopics):
+		case s.Reads != "" && (s.ReadOnly || c.Optimizes(ReuseSourceTopics)):
 			s.Changelog, s.Source = s.Reads, true
 		default:
 			s.Changelog = c.decorate(s.Name + changelogSuffix)

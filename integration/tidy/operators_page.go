@@ -34,7 +34,7 @@ var families = []family{
 	{"Joins of streams", []string{"joinwindow", "joinstream"}},
 	{"Joins of tables", []string{"jointables", "jointablesopt"}},
 	{"Joins by foreign key", []string{"foreign"}},
-	{"Global tables and stores", []string{"globaltable", "joinglobal", "globalstore"}},
+	{"Global tables and stores", []string{"globaltable", "joinglobal", "globalstore", "readonlystore"}},
 	{"Processors", []string{"process"}},
 	{"Queries", []string{"query", "query_window"}},
 }

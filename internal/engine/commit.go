@@ -120,7 +120,9 @@ func (t *Task) apply(now int64) error {
 		case c.logs[i] != nil:
 			o.Changelog = c.logs[i].next
 		case s.Source:
-			o.Changelog = t.input(record.TopicPartition{Topic: s.Changelog, Partition: t.ID.Partition}).frozen.position
+			if p := t.input(record.TopicPartition{Topic: s.Changelog, Partition: t.ID.Partition}); p != nil { // nil: the topic has fewer partitions
+				o.Changelog = p.frozen.position
+			}
 		}
 		if err := c.batch(s.Space).SetOffset(s.Store.Name(), o); err != nil {
 			return fmt.Errorf("task %s: store %s: %w", t.ID, s.Store.Name(), err)

@@ -28,6 +28,9 @@ func (a *App) restore(ctx context.Context, id record.TaskID, stores []TaskStore,
 		if err != nil {
 			return nil, err
 		}
+		if s.Source && id.Partition >= limits.Partitions { // another topic of the sub-topology has more
+			continue
+		}
 		at = append(at, i)
 		log := record.TopicPartition{Topic: s.Changelog, Partition: id.Partition}
 		logged = append(logged, restore.Store{Name: s.Store.Name(), Spec: &s.Spec, Space: s.Space, Engine: s.Engine,

@@ -308,8 +308,8 @@ func (d *Driver) assign(tp record.TopicPartition) {
 	if _, ok := d.gens[tp]; ok {
 		return
 	}
-	sub := d.topo.Source(tp.Topic).Sub
-	d.step(engine.AddInput{ID: record.TaskID{Sub: int32(sub)}, TP: tp})
+	sub, at := d.topo.Source(tp.Topic).Sub, d.group[tp]
+	d.step(engine.AddInput{ID: record.TaskID{Sub: int32(sub)}, TP: tp, From: at.At, Metadata: at.Metadata})
 }
 
 func (d *Driver) step(ev engine.Event) {
