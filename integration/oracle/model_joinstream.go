@@ -40,6 +40,17 @@ type waiting struct {
 
 const nothing = "-"
 
+// JoinStreams returns a model of a join for tests on a broker: a function that takes the records of both sides and returns the
+// results of each, in ms, null keys and values as "-".
+func JoinStreams(before, after, grace int64, leftOuter, rightOuter bool) func(left bool, key, value string, time int64, send func(key, value string, time int64)) {
+	m := newJoinModel(before, after, grace, leftOuter, rightOuter)
+	return func(left bool, key, value string, time int64, send func(key, value string, time int64)) {
+		for _, e := range m.process(left, event{key, value, time}) {
+			send(e.key, e.value, e.time)
+		}
+	}
+}
+
 func newJoinModel(before, after, grace int64, leftOuter, rightOuter bool) *joinModel {
 	return &joinModel{before: before, after: after, grace: grace, leftOuter: leftOuter, rightOuter: rightOuter, now: -1,
 		least: math.MaxInt64, stores: [2]joined{{latest: -1}, {latest: -1}}}
