@@ -2,8 +2,10 @@ package node_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
+	"github.com/oxbow-streams/oxbow/dlq"
 	"github.com/oxbow-streams/oxbow/internal/node"
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/stream/serde"
@@ -26,6 +28,19 @@ func TestSubscriptionOfAnotherVersionIsRefused(t *testing.T) {
 	for _, b := range []string{"", "\x81", "\x00short"} {
 		if v, err := node.ResponseSerde(serde.String).Decode([]byte(b)); err == nil {
 			t.Errorf("response %x is taken as %+v", b, v)
+		}
+	}
+}
+
+// F7: a null is no subscription; taken for one it would delete that of an empty primary key.
+func TestNullSubscriptionFails(t *testing.T) {
+	task, at := &node.Task{}, &node.Info{Name: "receive", Stats: new(node.Stats)}
+	receive := node.ReceiveSubscription(task, at, nil, serde.String, serde.String,
+		func(*node.Rec[string, node.Subscription[string]]) error { t.Error("it is sent on"); return nil })
+	for _, nullKey := range []bool{false, true} {
+		err := receive(&node.Rec[string, node.Subscription[string]]{Key: "f", NullKey: nullKey, Null: true})
+		if f := (*dlq.Failure)(nil); !errors.As(err, &f) || f.Stage != dlq.StageDeserializeValue || f.Node != "receive" {
+			t.Errorf("null key %v: %v", nullKey, err)
 		}
 	}
 }
