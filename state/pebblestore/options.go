@@ -18,7 +18,7 @@ type Options struct {
 	Dir  string // where the state of all applications is
 	Name string // application id: a directory in Dir
 
-	CacheBytes    int64         // block cache; default 64 MiB
+	CacheBytes    int64         // block cache, memtables not counted; default 64 MiB
 	MemtableBytes int64         // all memtables together; default 64 MiB. Batches of more than a quarter come on top
 	TableBytes    int64         // size of an ingested table; default 32 MiB
 	FlushEvery    time.Duration // default 60 s
@@ -80,11 +80,14 @@ const pebbleFormat = pebble.FormatFlushableIngestExcises
 // to lie above those before it; at Pebble's 64 MiB they were merged while the restore was still going on.
 const baseBytes = 512 * mib
 
+// indexBytes is how large the index of a table may be before it gets a second level: none of ours does.
+const indexBytes = 1 * mib
+
 // pebble returns the options of the database. The caller unrefs the cache.
 func (o Options) pebble(fs vfs.FS, h *health) *pebble.Options {
 	po := &pebble.Options{
 		FS:                 fs,
-		Cache:              pebble.NewCache(o.CacheBytes),
+		Cache:              pebble.NewCache(o.CacheBytes + o.MemtableBytes), // of which Pebble takes what its memtables have
 		Comparer:           comparer,
 		FormatMajorVersion: pebbleFormat,
 		DisableWAL:         true,
@@ -103,10 +106,12 @@ func (o Options) pebble(fs vfs.FS, h *health) *pebble.Options {
 	for i := 1; i < len(po.Levels); i++ {
 		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	}
-	// A get looks at the filters of all levels but the last, in which most tables are: there they would only cost.
-	for i := range len(po.Levels) - 1 {
+	// A get looks at the filters of all levels, the last one too: a key that is not there costs no look at a block. The index of a
+	// table is one block, not a tree of small ones, each of which would have to be found in the cache.
+	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		po.Levels[i].FilterType = pebble.TableFilter
+		po.Levels[i].IndexBlockSize = indexBytes
 	}
 	po.EnsureDefaults()
 	return po
