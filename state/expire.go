@@ -36,15 +36,32 @@ func (c *cache[X]) sortDirty() {
 
 // expire drops the segments that have expired, in the engine by the batch. Their rows write no tombstones: the retention of the
 // changelog takes them. A row that downstream has yet to see stays until the next time.
+//
+// The cache gives up rows as soon as nobody can see them any more, not by whole segments: a join needs no more than its windows.
 func (c *cache[X]) expire(f *freezing) error {
 	was := c.seg.dropped
-	if err := c.seg.freeze(f); err != nil || c.seg.dropped == was {
+	if err := c.seg.freeze(f); err != nil {
 		return err
 	}
+	if c.seg.dropped != was {
+		c.dropDirty()
+	}
+	if least, due := c.seg.sweep(); due || c.seg.dropped != was {
+		for n := range c.byKey.list {
+			if c.byKey.list[n].used {
+				c.expireRun(uint32(n), least)
+			}
+		}
+	}
+	return nil
+}
+
+// dropDirty takes the rows of segments that have been dropped off the dirty list.
+func (c *cache[X]) dropDirty() {
 	keep := c.dirty[:0]
 	for _, i := range c.dirty {
 		s := c.slot(i)
-		if !c.gone(c.seg.timeOf(c.keyOf(s))) {
+		if c.seg.segment(c.seg.timeOf(c.keyOf(s))) >= c.seg.dropped {
 			c.byKey.at[i] = uint32(len(keep))
 			keep = append(keep, i)
 			continue
@@ -53,23 +70,14 @@ func (c *cache[X]) expire(f *freezing) error {
 		c.acct.addDirty(-c.perSlot - c.extra(&s.val))
 	}
 	c.dirty = keep
-	for n := range c.byKey.list {
-		if c.byKey.list[n].used {
-			c.expireRun(uint32(n))
-		}
-	}
-	return nil
 }
 
-// gone tells whether rows of a time are in a segment that has been dropped.
-func (c *cache[X]) gone(time int64) bool { return c.seg.segment(time) < c.seg.dropped }
-
-// expireRun gives up the rows of a run that have been dropped, and the run if it has no others and was not used of late.
-func (c *cache[X]) expireRun(n uint32) {
+// expireRun gives up the rows of a run that are earlier than a time, and the run if it has no others and was not used of late.
+func (c *cache[X]) expireRun(n uint32, least int64) {
 	r := &c.byKey.list[n]
 	b := c.entries(r)
 	kept, k := 0, 0
-	for ; k < int(r.n) && c.gone(entryTime(b, k)); k++ {
+	for ; k < int(r.n) && entryTime(b, k) < least; k++ {
 		i := entrySlot(b, k)
 		if c.slot(i).meta&slotBusy != 0 {
 			copy(b[kept*entryLen:(kept+1)*entryLen], b[k*entryLen:])
@@ -78,8 +86,10 @@ func (c *cache[X]) expireRun(n uint32) {
 		}
 		c.vacate(i)
 	}
-	copy(b[kept*entryLen:], b[k*entryLen:])
-	r.n -= uint32(k - kept)
+	if kept < k {
+		copy(b[kept*entryLen:], b[k*entryLen:])
+		r.n -= uint32(k - kept)
+	}
 	c.ageRun(n)
 }
 

@@ -2,18 +2,15 @@ package state
 
 import "github.com/oxbow-streams/oxbow/internal/record"
 
-// observed is the stream time of a window or session store: the largest time of a row that was put or deleted, or that
-// Advance was told. It is undone with its unit.
-type observed struct {
-	units  *record.Units
-	now    int64   // -1 before the first row
-	log    []int64 // undo log: what now was
-	frozen int64   // in the batch of the last freeze
-	stored int64   // in the engine
+// undoneTime is a time that is undone with its unit.
+type undoneTime struct {
+	units *record.Units
+	now   int64
+	log   []int64 // what now was
 }
 
-func (o *observed) advance(to int64) {
-	if to <= o.now {
+func (o *undoneTime) set(to int64) {
+	if to == o.now {
 		return
 	}
 	if len(o.log) == 0 {
@@ -24,10 +21,10 @@ func (o *observed) advance(to int64) {
 }
 
 // Mark is part of [record.Undoer].
-func (o *observed) Mark() int { return len(o.log) }
+func (o *undoneTime) Mark() int { return len(o.log) }
 
 // Undo is part of [record.Undoer].
-func (o *observed) Undo(mark int) {
+func (o *undoneTime) Undo(mark int) {
 	if mark < len(o.log) {
 		o.now = o.log[mark]
 		o.log = o.log[:mark]
@@ -35,4 +32,18 @@ func (o *observed) Undo(mark int) {
 }
 
 // Release is part of [record.Undoer].
-func (o *observed) Release() { o.log = o.log[:0] }
+func (o *undoneTime) Release() { o.log = o.log[:0] }
+
+// observed is the stream time of a window or session store: the largest time of a row that was put or deleted, or that
+// Advance was told. It is −1 before the first row.
+type observed struct {
+	undoneTime
+	frozen int64 // in the batch of the last freeze
+	stored int64 // in the engine
+}
+
+func (o *observed) advance(to int64) {
+	if to > o.now {
+		o.set(to)
+	}
+}

@@ -55,7 +55,8 @@ func (c *cache[X]) runKey(r *run) []byte {
 	return c.mem.bytes(span{binary.LittleEndian.Uint32(r.key[0:]), binary.LittleEndian.Uint32(r.key[4:])})
 }
 
-// claimRun returns the number of a key's run. A new one knows that rows later than all that were ever committed are not there.
+// claimRun returns the number of a key's run. A new one knows that rows are not there which came after the store was opened, as long
+// as the cache has forgotten none of that time.
 func (c *cache[X]) claimRun(key []byte) uint32 {
 	x := c.byKey
 	hash := uint32(maphash.Bytes(c.seed, key))
@@ -83,7 +84,7 @@ func (c *cache[X]) claimRun(key []byte) uint32 {
 	}
 	x.index[p] = n + 1
 	r := &x.list[n]
-	*r = run{used: true, ref: true, hash: hash, since: c.seg.clock.frozen + 1}
+	*r = run{used: true, ref: true, hash: hash, since: c.seg.known}
 	if len(key) <= inlineKey {
 		r.klen = uint8(copy(r.key[:], key))
 	} else {
@@ -109,10 +110,11 @@ func (x *runs) rehash() {
 	}
 }
 
-// freeRun gives up a run without entries.
+// freeRun gives up a run without entries. What it did not know any more, nobody knows of now.
 func (c *cache[X]) freeRun(n uint32) {
 	x := c.byKey
 	r := &x.list[n]
+	c.seg.known = max(c.seg.known, r.since)
 	mask := uint32(len(x.index) - 1)
 	p := r.hash & mask
 	for x.index[p] != n+1 {

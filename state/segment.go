@@ -29,7 +29,9 @@ type segments struct {
 
 	clock   observed
 	hold    observed // byTime: rows from this time on are kept, visible or not
+	known   int64    // of keys without a run: rows from this time on are in the cache, if they are anywhere
 	dropped int64    // segments below this one are gone from cache and engine
+	swept   int64    // rows before this time have left the cache, as far as they were not dirty or to be sent on
 	at      int64    // time of the row found last
 	void    uint32   // the slot that stands for rows that are not visible: in no index, never written
 	ebuf    []byte
@@ -91,7 +93,7 @@ func (g *segments) compare(a, b []byte) int {
 
 // open makes the clocks of a store, at what its engine holds.
 func (g *segments) open(env *Env) error {
-	g.clock = observed{units: env.Units, now: -1, frozen: -1, stored: -1}
+	g.clock = observed{undoneTime{units: env.Units, now: -1}, -1, -1}
 	g.hold = g.clock
 	return g.load(env.Task, env.Engine)
 }
@@ -103,6 +105,7 @@ func (g *segments) load(task record.TaskID, store EngineStore) error {
 		return fmt.Errorf("task %s: store %s: %w", task, store.Name(), err)
 	}
 	g.clock.now, g.clock.frozen, g.clock.stored = now, now, now
+	g.known = now + 1
 	return nil
 }
 
@@ -142,6 +145,19 @@ func (g *segments) freeze(f *freezing) error {
 	return nil
 }
 
+// sweep tells from which time on the cache must keep rows, by the stream time of the last freeze: a step back takes the whole cache
+// with it. It is due when a good part of what is kept has expired since it was due last.
+func (g *segments) sweep() (least int64, due bool) {
+	least = g.clock.frozen - g.retention + 1
+	if g.byTime {
+		least = min(least, g.hold.now)
+	}
+	if due = least-g.swept >= max(g.retention/4, 1); due {
+		g.swept = least
+	}
+	return least, due
+}
+
 func (g *segments) applied() { g.clock.stored = g.clock.frozen }
 
 // reset makes the clock what the engine has.
@@ -149,6 +165,7 @@ func (g *segments) reset() {
 	g.clock.Undo(0)
 	g.hold.Undo(0)
 	g.clock.now, g.clock.frozen, g.dropped, g.hold.now = g.clock.stored, g.clock.stored, 0, -1
+	g.known, g.swept = g.clock.stored+1, 0
 }
 
 // writes tells whether a row that was found may be written; a row that is not visible may not. It advances stream time.

@@ -65,7 +65,7 @@ func OpenUnmatched[K, L, R any](env *Env, keys serde.Serde[K], lefts serde.Serde
 	}
 	s := &UnmatchedStore[K, L, R]{keys: keys, lefts: lefts, rights: rights, one: cfg.OneSide}
 	s.wait[sideLeft], s.wait[sideRight] = cfg.LeftWait, cfg.RightWait
-	s.least = least{units: env.Units, now: NoTime}
+	s.least = least{undoneTime: undoneTime{units: env.Units, now: NoTime}}
 	return s, s.open(env, bufferLayout{
 		time:  func(key, _ []byte) int64 { return timeOfUnmatched(key) },
 		check: checkUnmatched,

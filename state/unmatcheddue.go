@@ -1,10 +1,6 @@
 package state
 
-import (
-	"encoding/binary"
-
-	"github.com/oxbow-streams/oxbow/internal/record"
-)
+import "encoding/binary"
 
 // Due tells whether rows may be due: the least time (B8) and a wait are past the stream time.
 func (s *UnmatchedStore[K, L, R]) Due(wait, streamTime int64) (bool, error) {
@@ -160,11 +156,9 @@ func (s *UnmatchedStore[K, L, R]) Close() error {
 	return nil
 }
 
-// least is the least time of an UnmatchedStore. It is undone with its unit, and kept in the engine beside the rows.
+// least is the least time of an UnmatchedStore. It is kept in the engine beside the rows.
 type least struct {
-	units  *record.Units
-	now    int64
-	log    []int64
+	undoneTime
 	stored int64 // in the engine or the batch of the last freeze; NoTime if there is none
 }
 
@@ -182,28 +176,3 @@ func (l *least) row(key, value []byte) bool {
 }
 
 func (l *least) lower(to int64) { l.set(min(l.now, to)) }
-
-func (l *least) set(to int64) {
-	if to == l.now {
-		return
-	}
-	if len(l.log) == 0 {
-		l.units.Touch(l)
-	}
-	l.log = append(l.log, l.now)
-	l.now = to
-}
-
-// Mark is part of [record.Undoer].
-func (l *least) Mark() int { return len(l.log) }
-
-// Undo is part of [record.Undoer].
-func (l *least) Undo(mark int) {
-	if mark < len(l.log) {
-		l.now = l.log[mark]
-		l.log = l.log[:mark]
-	}
-}
-
-// Release is part of [record.Undoer].
-func (l *least) Release() { l.log = l.log[:0] }
