@@ -234,6 +234,9 @@ func (b *buffer) MinTime() int64 {
 	return b.slots[b.heap[0]].time
 }
 
+// firstSlot is that of the first row.
+func (b *buffer) firstSlot() uint32 { return b.heap[0] }
+
 // Len tells how many rows wait.
 func (b *buffer) Len() int { return len(b.heap) }
 
@@ -245,7 +248,7 @@ func (b *buffer) RemoveFirst() {
 	if invariant.Enabled {
 		invariant.Check(len(b.heap) > 0, "store %s: RemoveFirst of an empty buffer", b.name)
 	}
-	b.remove(b.heap[0])
+	b.remove(b.firstSlot())
 }
 
 // Load fills the buffer from the engine, unless it has been. Other calls that may need it do it themselves, MinTime, Len and Bytes

@@ -11,14 +11,12 @@ import (
 //	B6  The old value of the first change of a key is its prior value, that which downstream saw last; it stays until the row is
 //	    removed.
 type ChangeBuffer[K, V any] struct {
-	buffer
+	contextBuffer
 	keys serde.Serde[K]
 	vals serde.Serde[V]
 
-	kbuf, nbuf, obuf, pbuf, vbuf, room []byte
-	hbuf                               []byte // headers of the first row
-	skim, skipped                      []byte // a value that is only looked at, and its headers
-	topics                             names
+	obuf, pbuf    []byte
+	skim, skipped []byte // a value that is only looked at, and its headers
 }
 
 // BufferedChange is a row of a [ChangeBuffer]. It is valid until its unit ends or the next row is asked for.
@@ -26,7 +24,9 @@ type BufferedChange[K, V any] struct {
 	Key        K
 	New, Prior record.Opt[V]
 	Context    RecordContext
-	Raw        record.Raw // key and new value as they are kept, for a dead letter
+	Raw        record.Raw // key and new value as they are kept
+
+	prior []byte
 }
 
 // OpenChangeBuffer opens the buffer of a task.
@@ -93,13 +93,6 @@ func (s *ChangeBuffer[K, V]) trim() {
 	}
 }
 
-func notNil(b []byte) []byte {
-	if b == nil {
-		return empty
-	}
-	return b
-}
-
 func (s *ChangeBuffer[K, V]) encode(room []byte, v record.Opt[V]) (val, grown []byte, err error) {
 	x, ok := v.Get()
 	if !ok {
@@ -149,37 +142,24 @@ func (s *ChangeBuffer[K, V]) Prior(k K) (prior record.Opt[V], buffered bool, err
 	return prior, true, err
 }
 
-// First returns the first row; ok is false if there is none.
+// First returns the first row, not decoded: what is wrong with it must not keep it in the way of others. ok is false if there is
+// none.
 func (s *ChangeBuffer[K, V]) First() (row BufferedChange[K, V], ok bool, err error) {
-	if err = s.load(); err != nil || s.Len() == 0 {
-		return row, false, err
-	}
-	i := s.heap[0]
-	key := s.mem.bytes(s.slots[i].key)
-	b, err := s.value(i, s.room)
-	if err != nil {
-		return row, false, err
-	}
-	if s.slots[i].flags&rowAway != 0 {
-		s.room = b
-	}
-	v := BufferValue{}
-	topic, raw, err := v.parse(b, s.hbuf[:0])
-	if err != nil {
-		return row, false, s.codec("decode value", key, err)
-	}
-	s.hbuf = raw[:0]
-	row.Context = v.Context
-	row.Context.Topic = s.topics.name(topic)
-	row.Raw = record.Raw{Key: key, Value: v.New, Headers: v.Context.Headers, Time: v.Context.Time, Offset: v.Context.Offset}
+	v, raw, ok, err := s.first()
+	return BufferedChange[K, V]{Context: v.Context, Raw: raw, prior: v.Prior}, ok, err
+}
+
+// Decode decodes key and values of a row.
+func (s *ChangeBuffer[K, V]) Decode(row *BufferedChange[K, V]) (err error) {
+	key := row.Raw.Key
 	if row.Key, err = s.keys.Decode(key); err != nil {
-		return row, false, s.codec("decode key", key, err)
+		return s.codec("decode key", key, err)
 	}
-	if row.New, err = s.decode(v.New, key); err != nil {
-		return row, false, err
+	if row.New, err = s.decode(row.Raw.Value, key); err != nil {
+		return err
 	}
-	row.Prior, err = s.decode(v.Prior, key)
-	return row, err == nil, err
+	row.Prior, err = s.decode(row.prior, key)
+	return err
 }
 
 func (s *ChangeBuffer[K, V]) decode(b, key []byte) (v record.Opt[V], err error) {
@@ -191,27 +171,4 @@ func (s *ChangeBuffer[K, V]) decode(b, key []byte) (v record.Opt[V], err error) 
 		return v, s.codec("decode value", key, err)
 	}
 	return record.Some(x), nil
-}
-
-func (b *buffer) codec(op string, key []byte, err error) error {
-	if key != nil {
-		key = append([]byte{}, key...)
-	}
-	return &CodecError{b.task, b.name, op, key, err}
-}
-
-// names keeps the strings of a few topics, so that a row's topic costs no allocation.
-type names []string
-
-func (n *names) name(b []byte) string {
-	for _, s := range *n {
-		if s == string(b) {
-			return s
-		}
-	}
-	s := string(b)
-	if len(*n) < 16 {
-		*n = append(*n, s)
-	}
-	return s
 }

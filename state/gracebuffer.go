@@ -12,13 +12,10 @@ import (
 // join with grace. A row's key in engine and changelog is Kafka Streams': a zero, the time, the key, and a number in the order of
 // arrival.
 type GraceBuffer[K, V any] struct {
-	buffer
+	contextBuffer
 	keys   serde.Serde[K]
 	vals   serde.Serde[V]
 	isNull func(V) bool
-
-	kbuf, nbuf, vbuf, room, hbuf []byte
-	topics                       names
 }
 
 // BufferedRecord is a row of a [GraceBuffer]. It is valid until its unit ends or the next row is asked for.
@@ -27,7 +24,7 @@ type BufferedRecord[K, V any] struct {
 	Value   V
 	Null    bool // the value is null; Value is the zero V
 	Context RecordContext
-	Raw     record.Raw // key and value as they are kept, for a dead letter
+	Raw     record.Raw // key and value as they are kept
 }
 
 const (
@@ -102,37 +99,21 @@ func (s *GraceBuffer[K, V]) Put(k K, v V, in *RecordContext) (err error) {
 	return nil
 }
 
-// First returns the first row; ok is false if there is none.
+// First returns the first row, not decoded, as [ChangeBuffer.First] does.
 func (s *GraceBuffer[K, V]) First() (row BufferedRecord[K, V], ok bool, err error) {
-	if err = s.load(); err != nil || s.Len() == 0 {
-		return row, false, err
+	v, raw, ok, err := s.first()
+	return BufferedRecord[K, V]{Context: v.Context, Raw: raw}, ok, err
+}
+
+// Decode decodes key and value of a row.
+func (s *GraceBuffer[K, V]) Decode(row *BufferedRecord[K, V]) (err error) {
+	if row.Key, err = s.keys.Decode(row.Raw.Key); err != nil {
+		return s.codec("decode key", row.Raw.Key, err)
 	}
-	i := s.heap[0]
-	stored := s.mem.bytes(s.slots[i].key)
-	key := stored[graceHead : len(stored)-graceTail]
-	b, err := s.value(i, s.room)
-	if err != nil {
-		return row, false, err
-	}
-	if s.slots[i].flags&rowAway != 0 {
-		s.room = b
-	}
-	v := BufferValue{}
-	topic, raw, err := v.parse(b, s.hbuf[:0])
-	if err != nil {
-		return row, false, s.codec("decode value", key, err)
-	}
-	s.hbuf = raw[:0]
-	row.Context = v.Context
-	row.Context.Topic = s.topics.name(topic)
-	row.Raw = record.Raw{Key: key, Value: v.New, Headers: v.Context.Headers, Time: v.Context.Time, Offset: v.Context.Offset}
-	if row.Key, err = s.keys.Decode(key); err != nil {
-		return row, false, s.codec("decode key", key, err)
-	}
-	if row.Null = v.New == nil && s.isNull == nil; v.New != nil {
-		if row.Value, err = s.vals.Decode(v.New); err != nil {
-			return row, false, s.codec("decode value", key, err)
+	if row.Null = row.Raw.Value == nil && s.isNull == nil; row.Raw.Value != nil {
+		if row.Value, err = s.vals.Decode(row.Raw.Value); err != nil {
+			return s.codec("decode value", row.Raw.Key, err)
 		}
 	}
-	return row, true, nil
+	return nil
 }

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -140,26 +141,53 @@ func TestSuppressedRowIsRetried(t *testing.T) {
 	}
 }
 
-// sealed writes what it cannot read back if it is "fail".
+// sealed writes what it cannot read back if it is "fail" or "panic". It reads both with a mark before them.
 type sealed struct{ serde.Serde[string] }
 
-func (sealed) Decode(b []byte) (string, error) { return string(b), fails(string(b)) }
+func (sealed) Decode(b []byte) (string, error) {
+	if b, marked := bytes.CutPrefix(b, []byte("+")); marked {
+		return string(b), nil
+	}
+	if string(b) == "panic" {
+		panic("cannot read this")
+	}
+	return string(b), fails(string(b))
+}
 
-// A row that cannot be read back from the buffer is set aside alone: it does not fail the records that follow.
-func TestSuppressedRowThatCannotBeRead(t *testing.T) {
-	b := stream.NewBuilder()
-	same := func(_, v string) string { return v }
-	mapped := stream.MapTable(tableOf(b, "in"), same, stream.WithValue(sealed{serde.String}))
-	stream.MapTable(mapped.SuppressUntilTimeLimit(tenMillis), same, stream.WithValue(serde.String)).ToStream().To("out",
-		stream.WithValue(serde.String))
+// A row that cannot be read back from a buffer is set aside alone, with an error or a panic: it does not fail the records that
+// follow, nor keep the rows behind it waiting.
+func TestBufferedRowThatCannotBeRead(t *testing.T) {
+	for what, bad := range map[string]string{"error": "fail", "panic": "panic"} {
+		t.Run("suppress, "+what, func(t *testing.T) {
+			b := stream.NewBuilder()
+			same := func(_, v string) string { return v }
+			mapped := stream.MapTable(tableOf(b, "in"), same, stream.WithValue(sealed{serde.String}))
+			stream.MapTable(mapped.SuppressUntilTimeLimit(tenMillis), same, stream.WithValue(serde.String)).ToStream().To("out",
+				stream.WithValue(serde.String))
+			unreadRow(t, b, bad, bad, "KTABLE-SUPPRESS-0000000005")
+		})
+		t.Run("join with grace, "+what, func(t *testing.T) {
+			b := stream.NewBuilder()
+			table := stream.TableFrom(b, "table", serde.String, serde.String, stream.As("rows"), stream.Versioned(time.Second))
+			in := stream.From(b, "in", serde.String, sealed{serde.String})
+			stream.LeftJoinTable(in, table, func(_, v string, _ stream.Opt[string]) string { return v }, stream.Grace(tenMillis)).
+				To("out", stream.WithValue(serde.String))
+			unreadRow(t, b, "+"+bad, bad, "KSTREAM-LEFTJOIN-0000000003")
+		})
+	}
+}
+
+// unreadRow sends one value that is kept as bad, and not read back, and three that are.
+func unreadRow(t *testing.T, b *stream.Builder, first, bad, at string) {
+	t.Helper()
 	d := streamtest.New(t, b, streamtest.NoCaching(), streamtest.OnError(dlq.DeadLetter()))
 	in := streamtest.Input(d, "in", serde.String, serde.String)
-	for i, v := range []string{"fail", "x", "y", "z"} {
+	for i, v := range []string{first, "x", "y", "z"} {
 		if err := in.PipeAt(fmt.Sprint("k", i), v, time.UnixMilli(int64(i)*10)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := "  out k1=x @10\n  out k2=y @20\n  dead letter k0=fail of in/0@0, state at KTABLE-SUPPRESS-0000000005: "
+	want := "  out k1=x @10\n  out k2=y @20\n  dead letter k0=" + bad + " of in/0@0, state at " + at + ": "
 	if got := written(d); !strings.HasPrefix(got, want) || strings.Count(got, "dead letter") != 1 {
 		t.Errorf("written\n%swant\n%s", got, want)
 	}

@@ -87,7 +87,7 @@ func (j *GraceJoin[K, L, R, O]) join(r *Rec[K, L]) error {
 	return j.Next(&j.out)
 }
 
-// graceDue is a record that leaves the buffer, or one that cannot be read from it.
+// graceDue is a record that leaves the buffer, or one that cannot be taken apart. It is decoded in its own unit.
 type graceDue[K, L, R, O any] struct {
 	j   *GraceJoin[K, L, R, O]
 	row state.BufferedRecord[K, L]
@@ -105,10 +105,15 @@ func (d *graceDue[K, L, R, O]) Input() Input {
 
 // Emit implements [Due].
 func (d *graceDue[K, L, R, O]) Emit() error {
-	if d.err != nil {
-		d.j.Task.Doing = DoingState
-		return d.j.Task.stateError(d.j.At, d.err)
+	t := d.j.Task
+	t.Doing = DoingState
+	if d.err == nil {
+		d.err = d.j.Buffer.Decode(&d.row)
 	}
+	if d.err != nil {
+		return t.stateError(d.j.At, d.err)
+	}
+	t.Doing = DoingFunction
 	d.rec = Rec[K, L]{Key: d.row.Key, Value: d.row.Value, Time: d.row.Context.Time, Headers: d.row.Context.Headers}
 	return d.j.join(&d.rec)
 }

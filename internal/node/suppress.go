@@ -86,7 +86,7 @@ type suppressor[K, V any] struct {
 	clock *Clock
 	next  Proc[K, Change[V]]
 	row   state.BufferedChange[K, V] // on its way
-	err   error                      // why it cannot be read
+	err   error                      // why it cannot be taken apart
 	out   Rec[K, Change[V]]
 }
 
@@ -94,13 +94,13 @@ func (s *suppressor[K, V]) full() bool {
 	return int64(s.store.Len()) > s.how.MaxRecords || s.store.Bytes() > s.how.MaxBytes
 }
 
-// release takes the first row off the buffer and sends it on.
+// release takes the first row off the buffer and sends it on. It is decoded in its own unit (U4).
 func (s *suppressor[K, V]) release() error {
 	s.task.At, s.task.Doing = s.at, DoingState
 	s.row, _, s.err = s.store.First()
 	s.task.Doing = DoingFunction
 	s.store.RemoveFirst()
-	if s.err == nil && s.how.Final && !s.row.New.IsSome() {
+	if s.err == nil && s.how.Final && s.row.Raw.Value == nil {
 		return nil
 	}
 	return s.task.Emit(s)
@@ -116,10 +116,14 @@ func (s *suppressor[K, V]) Input() Input {
 
 // Emit implements [Due]. The nodes that follow see the record that the row came with.
 func (s *suppressor[K, V]) Emit() error {
+	s.task.Doing = DoingState
+	if s.err == nil {
+		s.err = s.store.Decode(&s.row)
+	}
 	if s.err != nil {
-		s.task.Doing = DoingState
 		return s.task.stateError(s.at, s.err)
 	}
+	s.task.Doing = DoingFunction
 	s.task.Input = s.Input()
 	s.out = Rec[K, Change[V]]{Key: s.row.Key, Value: Change[V]{New: s.row.New, Old: s.row.Prior}, Time: s.row.Context.Time,
 		Headers: s.row.Context.Headers}

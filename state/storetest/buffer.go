@@ -67,6 +67,9 @@ func openChanges(env *state.Env) (bufferUnder, error) {
 		put: func(r buffered, old record.Opt[string]) error { return s.Put(r.key, r.time, r.now, old, &r.context) },
 		first: func() (buffered, bool, error) {
 			row, ok, err := s.First()
+			if ok && err == nil {
+				err = s.Decode(&row)
+			}
 			return buffered{key: row.Key, now: row.New, prior: row.Prior, context: row.Context, time: s.MinTime()}, ok, err
 		},
 		prior: s.Prior,
@@ -86,6 +89,9 @@ func openGrace(env *state.Env) (bufferUnder, error) {
 		},
 		first: func() (buffered, bool, error) {
 			row, ok, err := s.First()
+			if ok && err == nil {
+				err = s.Decode(&row)
+			}
 			return buffered{key: row.Key, now: record.OptOf(row.Value, !row.Null), context: row.Context, time: s.MinTime()}, ok, err
 		},
 	}, nil
