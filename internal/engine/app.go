@@ -107,7 +107,7 @@ func NewApp(cfg AppConfig) *App {
 	a.tasks = newTaskTable(a)
 	a.globals = newGlobals(a)
 	a.patterns = newPatterns(a)
-	a.routes.failed = a.patterns.fetchFailed
+	a.routes.failed, a.routes.committed = a.patterns.fetchFailed, cfg.Fetch.ReadCommitted
 	a.queries = NewQueries(cfg.Topology, residents{a}, cfg.Engine, cfg.Memory)
 	return a
 }

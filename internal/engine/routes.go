@@ -12,6 +12,8 @@ type routes struct {
 	mu   sync.Mutex
 	byTP map[record.TopicPartition]route
 
+	committed bool // what transactions have not committed is not delivered: a partition ends before it
+
 	failed func(Delivered, *runner) bool // takes over a fetch that has ended with an error
 }
 
@@ -44,6 +46,9 @@ func (r *routes) deliver(answer []kafka.Fetched) {
 			continue
 		}
 		ev := Delivered{TP: f.TP, Generation: to.generation, Next: f.Next, End: f.HighWatermark, Err: f.Err}
+		if r.committed { // else a task would wait for an open transaction, as for records that lag
+			ev.End = f.LastStable
+		}
 		if f.Err != nil && r.failed != nil && r.failed(ev, to.to) {
 			continue
 		}
