@@ -1,11 +1,9 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -262,89 +260,4 @@ func (q *Queries) spaceOf(id record.TaskID, memory bool) (state.Space, error) {
 		q.spaces[at] = s
 	}
 	return s, err
-}
-
-// Position returns the offsets that the part's rows include what lies before, by input. Rows that are read later include at
-// least as much.
-func (p Part) Position() (map[record.TopicPartition]int64, error) {
-	position := maps.Clone(p.start)
-	if position == nil {
-		position = map[record.TopicPartition]int64{}
-	}
-	o, ok, err := p.space.Offset(p.store)
-	if err != nil || !ok {
-		return position, err
-	}
-	stored, err := decodePosition(o.Position)
-	if err != nil {
-		return nil, fmt.Errorf("task %s: store %s: %w", p.ID, p.store, err)
-	}
-	for tp, at := range stored {
-		position[tp] = max(position[tp], at)
-	}
-	return position, nil
-}
-
-// Steady calls read until no commit has come between its reads: what it has seen is one state. It may be called several times.
-func (p Part) Steady(ctx context.Context, read func() error) error {
-	for {
-		before, _, err := p.space.Offset(p.store)
-		if err != nil {
-			return err
-		}
-		seen := read()
-		after, _, err := p.space.Offset(p.store)
-		if err != nil {
-			return err
-		}
-		if before.Changelog == after.Changelog && before.BrokerTime == after.BrokerTime && bytes.Equal(before.Position, after.Position) {
-			return seen
-		}
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// NotRunningError says that the application is not in a state in which it has any task.
-type NotRunningError struct {
-	Err   error
-	Ended bool // it has run, and does not any more
-}
-
-func (e *NotRunningError) Error() string {
-	if e.Ended {
-		return "the state cannot be read: the application has ended: make and run a new one"
-	}
-	return fmt.Sprintf("the state cannot be read: the application does not run (%v): query it between the start of Run and its end", e.Err)
-}
-
-func (e *NotRunningError) Unwrap() error { return e.Err }
-
-// StoreNotHereError says that a partition of a store, or all of it, is not in this instance.
-type StoreNotHereError struct {
-	Store      string
-	Partition  int32   // −1: none is here
-	Partitions int32   // in all instances
-	Here       []int32 // in this instance, those that are restoring included
-}
-
-func (e *StoreNotHereError) Error() string {
-	if e.Partition < 0 {
-		return fmt.Sprintf("store %s: none of its %d partitions is in this instance: ask another one, or wait until the group has "+
-			"settled", e.Store, e.Partitions)
-	}
-	return fmt.Sprintf("store %s: partition %d of %d is not in this instance, which has %v: ask the instance that has it, or wait "+
-		"until the group has settled", e.Store, e.Partition, e.Partitions, e.Here)
-}
-
-// RestoringError says that a partition of a store is here, but does not hold all of its state yet.
-type RestoringError struct {
-	Store     string
-	Partition int32
-}
-
-func (e *RestoringError) Error() string {
-	return fmt.Sprintf("store %s: partition %d is being restored from its changelog: wait until the application is RUNNING, or read "+
-		"what is there with the option Stale", e.Store, e.Partition)
 }
