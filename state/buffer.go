@@ -14,8 +14,8 @@ import (
 // NoTime is the minimum time of an empty buffer.
 const NoTime int64 = math.MaxInt64
 
-// buffer is what the buffers have in common: rows that wait until their time has come, ordered by time, then by key. It is a
-// heap over slots that a hash index finds by key; the least time is always at hand.
+// buffer is what the buffers have in common: rows that wait until their time has come, ordered by time, then by key. A hash index
+// finds them by key; the least time is always at hand.
 //
 //	B1  The order is time, then unsigned key bytes; of a buffer that keeps duplicates then arrival.
 //	B2  Order and keys are in memory, however many rows there are. Values of rows that are in the engine may leave memory when
@@ -36,7 +36,7 @@ type buffer struct {
 	index index
 	slots []bufferSlot
 	spare []uint32 // slots to use again
-	heap  []uint32
+	order bufferOrder
 	mem   arena
 	acct  account
 
@@ -64,7 +64,7 @@ type bufferSlot struct {
 	time     int64
 	key, val span
 	size     uint32 // of the row, as Kafka Streams counts
-	at       int32  // place in the heap, −1: the row is gone
+	at       int32  // place in its lot if that is not sorted, −1: the row is gone
 	flags    uint8
 }
 
@@ -89,7 +89,7 @@ func (b *buffer) open(env *Env, l bufferLayout) error {
 		return fmt.Errorf("task %s: open store: engine and units must be given", env.Task)
 	}
 	*b = buffer{name: env.Engine.Name(), task: env.Task, engine: env.Engine, units: env.Units, time: env.Time, layout: l, limit: limit(env.RecordBytes),
-		seed: maphash.MakeSeed(), index: make(index, minIndex), acct: account{b: env.Budget}}
+		seed: maphash.MakeSeed(), index: make(index, minIndex), order: newBufferOrder(), acct: account{b: env.Budget}}
 	if b.time == nil {
 		b.time = new(int64)
 	}
@@ -124,7 +124,7 @@ func (b *buffer) load() (err error) {
 			s.flags |= rowAway
 		}
 		b.bytes += int64(s.size)
-		b.push(i)
+		b.enqueue(i)
 		if b.layout.tail == 4 {
 			b.seq = max(b.seq, binary.BigEndian.Uint32(key[len(key)-4:])+1)
 		}
@@ -170,7 +170,7 @@ func (b *buffer) put(key []byte, time int64, val []byte) {
 	b.held += int64(len(val))
 	if s.at < 0 {
 		s.time = time
-		b.push(i)
+		b.enqueue(i)
 		s = &b.slots[i]
 	} else {
 		b.bytes -= int64(s.size)
@@ -185,7 +185,7 @@ func (b *buffer) put(key []byte, time int64, val []byte) {
 func (b *buffer) remove(i uint32) {
 	b.before(i, false)
 	s := &b.slots[i]
-	b.pull(int(s.at))
+	b.dequeue(i)
 	s.val, s.flags = span{}, s.flags&^rowAway
 	b.bytes -= int64(s.size)
 	s.size = 0
@@ -226,19 +226,8 @@ func (b *buffer) value(i uint32, room []byte) (val []byte, err error) {
 	return val, nil
 }
 
-// MinTime is the time of the first row, NoTime if there is none.
-func (b *buffer) MinTime() int64 {
-	if len(b.heap) == 0 {
-		return NoTime
-	}
-	return b.slots[b.heap[0]].time
-}
-
-// firstSlot is that of the first row.
-func (b *buffer) firstSlot() uint32 { return b.heap[0] }
-
 // Len tells how many rows wait.
-func (b *buffer) Len() int { return len(b.heap) }
+func (b *buffer) Len() int { return b.order.count }
 
 // Bytes is the size of all rows as Kafka Streams counts it: keys, values, headers and coordinates.
 func (b *buffer) Bytes() int64 { return b.bytes }
@@ -246,7 +235,7 @@ func (b *buffer) Bytes() int64 { return b.bytes }
 // RemoveFirst removes the first row. What was returned of it stays valid until its unit ends.
 func (b *buffer) RemoveFirst() {
 	if invariant.Enabled {
-		invariant.Check(len(b.heap) > 0, "store %s: RemoveFirst of an empty buffer", b.name)
+		invariant.Check(b.Len() > 0, "store %s: RemoveFirst of an empty buffer", b.name)
 	}
 	b.remove(b.firstSlot())
 }
@@ -262,5 +251,5 @@ func (b *buffer) Name() string { return b.name }
 func (b *buffer) DirtyBytes() int { return int(b.acct.dirty) }
 
 func (b *buffer) footprint() int64 {
-	return b.mem.size + int64(cap(b.slots))*48 + int64(len(b.index)+cap(b.heap))*4
+	return b.mem.size + int64(cap(b.slots))*48 + int64(len(b.index))*4 + b.order.footprint()
 }

@@ -24,7 +24,7 @@ func (b *buffer) restore(ch *bufferChange) {
 	b.drop(s)
 	b.bytes += int64(was.size) - int64(s.size)
 	if s.at >= 0 && was.at < 0 {
-		b.pull(int(s.at))
+		b.dequeue(ch.i)
 	}
 	if was.flags&rowDirty == 0 {
 		n := len(b.dirty) - 1
@@ -44,7 +44,7 @@ func (b *buffer) restore(ch *bufferChange) {
 	s.val, s.size, s.flags = was.val, was.size, was.flags
 	if s.at < 0 && was.at >= 0 {
 		s.time = was.time
-		b.push(ch.i)
+		b.enqueue(ch.i)
 	}
 }
 
@@ -155,7 +155,7 @@ func (b *buffer) Reset() {
 
 // clear forgets all rows. They are loaded again when they are needed.
 func (b *buffer) clear() {
-	b.index, b.slots, b.spare, b.heap = make(index, minIndex), nil, nil, nil
+	b.index, b.slots, b.spare, b.order = make(index, minIndex), nil, nil, newBufferOrder()
 	b.mem, b.dirty, b.frozen, b.log = arena{}, nil, nil, nil
 	b.loaded, b.seq, b.bytes, b.held = false, 0, 0, 0
 	b.acct.dirty, b.acct.frozen = 0, 0

@@ -62,10 +62,10 @@ func (b *buffer) Digest() (sum uint64, err error) {
 		}
 		sum += digestOf(key, value, s.time, int64(s.size), int64(s.flags&(rowDirty|rowEngine)), int64(min(s.at, 0)))
 	}
-	if len(b.heap) == 0 {
+	if b.Len() == 0 {
 		return sum, nil // the next duplicate counts from 0
 	}
-	return sum + digestOf(b.mem.bytes(b.slots[b.heap[0]].key), nil, int64(b.seq), b.bytes, int64(len(b.heap))), nil
+	return sum + digestOf(b.mem.bytes(b.slots[b.firstSlot()].key), nil, int64(b.seq), b.bytes, int64(b.Len())), nil
 }
 
 func (b *buffer) isEngines(key, value []byte) error {

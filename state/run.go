@@ -31,6 +31,7 @@ type runs struct {
 	spare  []uint32
 	index  []uint32 // hash table with linear probing, at most half full: number + 1
 	count  int
+	last   uint32   // the run claimed last: it often is the next one too
 	hand   uint32   // of the clock
 	of     []uint32 // by slot: its run
 	at     []uint32 // by slot: its place in the dirty list
@@ -59,13 +60,19 @@ func (c *cache[X]) runKey(r *run) []byte {
 // as the cache has forgotten none of that time.
 func (c *cache[X]) claimRun(key []byte) uint32 {
 	x := c.byKey
+	if n := x.last; int(n) < len(x.list) {
+		if r := &x.list[n]; r.used && string(c.runKey(r)) == string(key) {
+			r.ref = true
+			return n
+		}
+	}
 	hash := uint32(maphash.Bytes(c.seed, key))
 	mask := uint32(len(x.index) - 1)
 	p := hash & mask
 	for ; x.index[p] != 0; p = (p + 1) & mask {
 		n := x.index[p] - 1
 		if r := &x.list[n]; r.hash == hash && string(c.runKey(r)) == string(key) {
-			r.ref = true
+			r.ref, x.last = true, n
 			return n
 		}
 	}
@@ -82,7 +89,7 @@ func (c *cache[X]) claimRun(key []byte) uint32 {
 		n = uint32(len(x.list))
 		x.list = append(x.list, run{})
 	}
-	x.index[p] = n + 1
+	x.index[p], x.last = n+1, n
 	r := &x.list[n]
 	*r = run{used: true, ref: true, hash: hash, since: c.seg.known}
 	if len(key) <= inlineKey {

@@ -30,7 +30,8 @@ type UnmatchedStore[K, L, R any] struct {
 
 	kbuf, vbuf, room []byte
 	due              []Unmatched
-	gone, front      []uint32
+	gone             []uint32
+	passed           []*lot // scratch
 }
 
 // UnmatchedConfig says how long after its time a value may meet one of the other side, grace included, ms, and which sides wait.
@@ -187,7 +188,7 @@ func (s *UnmatchedStore[K, L, R]) Match(left bool, k K, time int64) error {
 	if err := s.fill(); err != nil {
 		return err
 	}
-	if len(s.heap) == 0 || time < s.MinTime() {
+	if time < s.MinTime() {
 		return nil
 	}
 	side := byte(sideRight)

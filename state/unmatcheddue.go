@@ -18,35 +18,53 @@ func (s *UnmatchedStore[K, L, R]) TakeDue(streamTime int64) ([]Unmatched, error)
 	if err := s.fill(); err != nil {
 		return nil, err
 	}
-	s.due, s.gone, s.front = s.due[:0], s.gone[:0], s.front[:0]
-	last, open := NoTime, [2]bool{}
-	if len(s.heap) > 0 {
-		s.front = append(s.front, 0)
+	s.due, s.gone = s.due[:0], s.gone[:0]
+	last, toEnd, err := s.walk(streamTime)
+	for _, k := range s.passed {
+		s.order.push(k)
 	}
-	for len(s.front) > 0 {
-		i := s.heap[s.step()]
-		key := s.mem.bytes(s.slots[i].key)
-		last = s.slots[i].time
-		if open[sideLeft] && open[sideRight] {
-			break
-		}
-		if side := key[8]; last+s.wait[side] >= streamTime {
-			open[side] = true
-			if s.one {
-				last = s.maxTime()
-				break
-			}
-			continue
-		}
-		if err := s.noteDue(i, key); err != nil {
-			return nil, err
-		}
+	clear(s.passed)
+	if s.passed = s.passed[:0]; err != nil {
+		return nil, err
+	}
+	if toEnd {
+		last = s.maxTime()
 	}
 	for _, i := range s.gone {
 		s.remove(i)
 	}
 	s.least.set(last)
 	return s.due, nil
+}
+
+// walk notes what is due. It returns the time of the row that it came to last, or toEnd where that counts as the last of all. Lots
+// that it has passed are out of the heap then.
+func (s *UnmatchedStore[K, L, R]) walk(streamTime int64) (last int64, toEnd bool, err error) {
+	last = NoTime
+	open := [2]bool{}
+	for k := s.order.top(); k != nil; k = s.order.top() {
+		s.sort(k)
+		for n := len(k.rows) - 1; n >= 0; n-- {
+			i := k.rows[n]
+			key := s.mem.bytes(s.slots[i].key)
+			last = k.time
+			if open[sideLeft] && open[sideRight] {
+				return last, false, nil
+			}
+			if side := key[8]; last+s.wait[side] >= streamTime {
+				open[side] = true
+				if s.one {
+					return last, true, nil
+				}
+				continue
+			}
+			if err := s.noteDue(i, key); err != nil {
+				return last, false, err
+			}
+		}
+		s.passed = append(s.passed, s.order.pop())
+	}
+	return last, false, nil
 }
 
 // noteDue adds a row to the list.
@@ -61,60 +79,6 @@ func (s *UnmatchedStore[K, L, R]) noteDue(i uint32, key []byte) error {
 	}
 	s.due, s.gone = append(s.due, u), append(s.gone, i)
 	return nil
-}
-
-// step takes the place of the next row off the front, a heap of places of the heap: a row's followers stand below it.
-func (s *UnmatchedStore[K, L, R]) step() uint32 {
-	f := s.front
-	at := f[0]
-	n := len(f) - 1
-	f[0], s.front = f[n], f[:n]
-	s.sink()
-	first := heapWays*int(at) + 1
-	for c := first; c < min(first+heapWays, len(s.heap)); c++ {
-		s.front = append(s.front, uint32(c))
-		s.swim()
-	}
-	return at
-}
-
-func (s *UnmatchedStore[K, L, R]) before(i, j int) bool {
-	return s.less(s.heap[s.front[i]], s.heap[s.front[j]])
-}
-
-func (s *UnmatchedStore[K, L, R]) swim() {
-	for at := len(s.front) - 1; at > 0; {
-		above := (at - 1) / 2
-		if !s.before(at, above) {
-			return
-		}
-		s.front[at], s.front[above] = s.front[above], s.front[at]
-		at = above
-	}
-}
-
-func (s *UnmatchedStore[K, L, R]) sink() {
-	for at := 0; ; {
-		least := at
-		for c := 2*at + 1; c < min(2*at+3, len(s.front)); c++ {
-			if s.before(c, least) {
-				least = c
-			}
-		}
-		if least == at {
-			return
-		}
-		s.front[at], s.front[least] = s.front[least], s.front[at]
-		at = least
-	}
-}
-
-// maxTime is the time of the last row.
-func (s *UnmatchedStore[K, L, R]) maxTime() (t int64) {
-	for _, i := range s.heap[(len(s.heap)+heapWays-2)/heapWays:] { // those with none below
-		t = max(t, s.slots[i].time)
-	}
-	return t
 }
 
 // fill loads the rows and the least time, unless they are there.
