@@ -53,11 +53,8 @@ var (
 	errOffsetOrder = errors.New("offsets of records not ascending within the batch")
 )
 
-// Next reads the next record into r as views of the batch. ok is false at the end and on an error; both stay.
-//
-// It reads numbers of one and two bytes in place and calls for longer ones: nearly all of the time of a walk goes into
-// these branches.
-func (c *Cursor) Next(r *record.Raw) (ok bool, err error) {
+// slow is Next for every record. It reads numbers of one and two bytes in place and calls for longer ones.
+func (c *Cursor) slow(r *record.Raw) (ok bool, err error) {
 	for c.left > 0 {
 		// Length, attributes (without meaning so far), two deltas and the length of the key lie in one window.
 		b, start, w := c.buf, c.pos, c.window(c.pos)
