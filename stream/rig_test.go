@@ -125,7 +125,7 @@ func (r *rig) process(s sent) error {
 		if src == nil {
 			continue
 		}
-		rt.Task.Input = node.Input{Coordinates: record.Coordinates{TopicPartition: record.TopicPartition{Topic: s.topic}}, Raw: s.rec}
+		rt.Task.Input = node.Input{Coordinates: record.Coordinates{TopicPartition: record.TopicPartition{Topic: s.topic}}, Raw: &s.rec}
 		time, err := src.Time(&s.rec, -1)
 		if err == nil {
 			rt.Task.StreamTime = max(rt.Task.StreamTime, time)

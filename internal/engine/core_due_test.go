@@ -38,7 +38,7 @@ func (d *coreDue) value() string { return lateValue(d.p, d.n) }
 func (d *coreDue) Info() *node.Info { return d.info }
 
 func (d *coreDue) Input() node.Input {
-	return node.Input{Coordinates: node.NoCoordinates(), Raw: record.Raw{Value: []byte(d.value())}}
+	return node.Input{Coordinates: node.NoCoordinates(), Raw: &record.Raw{Value: []byte(d.value())}}
 }
 
 func (d *coreDue) Emit() error {

@@ -73,8 +73,8 @@ func (t *Task) Emit(d node.Due) error {
 	p := n.Units.Begin()
 	e.begun++
 	e.now, e.due, t.extra, t.sequence, t.sender.sent = e.begun, d, 0, 0, 0
-	n.Input, n.At, n.Doing = node.Input{Coordinates: node.NoCoordinates()}, d.Info(), node.DoingFunction
-	n.Input.Raw.Time, n.Input.Raw.Offset = n.StreamTime, -1
+	t.dueRaw.Time = n.StreamTime
+	n.Input, n.At, n.Doing = node.Input{Coordinates: node.NoCoordinates(), Raw: &t.dueRaw}, d.Info(), node.DoingFunction
 	err := t.guardedEmission(d)
 	number, partial, sent := e.now, t.extra, t.sender.sent
 	n.Input, n.At, n.Doing = out.input, out.at, out.doing

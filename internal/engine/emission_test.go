@@ -46,7 +46,7 @@ func (h *held) change(rows []string) {
 func (h *held) Info() *node.Info { return h.info }
 
 func (h *held) Input() node.Input {
-	in := node.Input{Coordinates: node.NoCoordinates(), Raw: record.Raw{Key: []byte("row"), Value: []byte(h.row), Time: 7}}
+	in := node.Input{Coordinates: node.NoCoordinates(), Raw: &record.Raw{Key: []byte("row"), Value: []byte(h.row), Time: 7}}
 	if h.at >= 0 {
 		in.Coordinates = record.Coordinates{TopicPartition: record.TopicPartition{Topic: "held"}, Offset: h.at}
 	}

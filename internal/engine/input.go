@@ -12,6 +12,8 @@ type input struct {
 	tp  record.TopicPartition
 	src node.Source
 
+	plain bool // the time of a record is its own, if it is not negative
+
 	pass *passing // whole batches may be sent on; nil for most inputs
 
 	batches []Batch // delivered, not yet used up; the first is open when cur is set
@@ -19,8 +21,9 @@ type input struct {
 	cur     Cursor
 	ahead   *lookahead // of cur; nil: records are read one by one
 
-	// The head is the next record, already read. head points into the task's node.Input when the task has one input only.
+	// The head is the next record, already read: in the lookahead, or else in own.
 	head     *record.Raw
+	own      record.Raw
 	hasHead  bool
 	hasTime  bool
 	headTime int64
@@ -80,8 +83,11 @@ func (p *input) fill() (bool, error) {
 
 func (p *input) next() (ok bool, err error) {
 	if p.ahead != nil {
-		return p.ahead.next(p.cur, p.head)
+		if p.head = p.ahead.next(p.cur); p.head != nil {
+			return true, nil
+		}
 	}
+	p.head = &p.own
 	return p.cur.Next(p.head)
 }
 

@@ -43,18 +43,20 @@ func (w *Worker) dropInput(ev DropInput) {
 
 func (t *Task) openInputs(inputs []record.TopicPartition) error {
 	if len(t.inputs) == 1 && len(inputs) > 0 {
-		// The only input so far had its head in the node's Input.
-		p := t.inputs[0]
-		head := *p.head
-		p.head, p.pass = &head, nil
+		t.inputs[0].pass = nil
 	}
 	for _, tp := range inputs {
 		src := t.prog.Source(tp.Topic)
 		if src == nil {
 			return fmt.Errorf("task %s: no source reads %s", t.ID, tp)
 		}
-		t.inputs = append(t.inputs, &input{tp: tp, src: src, head: new(record.Raw), end: -1, time: -1, idleSince: -1,
-			frozen: inputMark{0, -1}, applied: inputMark{0, -1}, savedTime: -1})
+		p := &input{tp: tp, src: src, end: -1, time: -1, idleSince: -1, frozen: inputMark{0, -1}, applied: inputMark{0, -1},
+			savedTime: -1}
+		p.head = &p.own
+		if s, ok := src.(interface{ Extracts() bool }); ok {
+			p.plain = !s.Extracts()
+		}
+		t.inputs = append(t.inputs, p)
 	}
 	slices.SortFunc(t.inputs, func(a, b *input) int {
 		return cmp.Or(cmp.Compare(a.tp.Topic, b.tp.Topic), cmp.Compare(a.tp.Partition, b.tp.Partition))
@@ -70,14 +72,11 @@ func (t *Task) openInputs(inputs []record.TopicPartition) error {
 	return nil
 }
 
-// onlyInput lets the only input of a task read into the node's Input.
+// onlyInput lets batches of the only input of a task be sent on whole, where they can be.
 func (t *Task) onlyInput() {
-	if len(t.inputs) != 1 {
-		return
+	if len(t.inputs) == 1 {
+		t.inputs[0].pass = t.passesBy(t.inputs[0])
 	}
-	p := t.inputs[0]
-	t.node.Input.Raw = *p.head
-	p.head, p.pass = &t.node.Input.Raw, t.passesBy(p)
 }
 
 // closeInput ends a partition. A record of it that waits for its next attempt is undone; it does not come again.

@@ -19,19 +19,20 @@ type lookahead struct {
 
 const group = state.WarmMost
 
-// next is that of the cursor, whose end and error come after the records before them: both stay.
-func (l *lookahead) next(cur Cursor, r *record.Raw) (bool, error) {
+// next returns the next record, nil when none is left: the end and the error of the cursor come after the records before them, and
+// stay with it. The record lives until next has been called again.
+func (l *lookahead) next(cur Cursor) *record.Raw {
 	if l.at%group == 0 {
 		for !l.over && l.end-l.at <= group {
 			l.read(cur)
 		}
 	}
 	if l.at == l.end {
-		return cur.Next(r)
+		return nil
 	}
-	*r = l.recs[l.at%len(l.recs)]
+	r := &l.recs[l.at%len(l.recs)]
 	l.at++
-	return true, nil
+	return r
 }
 
 // read reads a group.

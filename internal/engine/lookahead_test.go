@@ -39,11 +39,10 @@ func TestLookaheadReadsAllThenTheError(t *testing.T) {
 			list = append(list, record.Raw{Key: fmt.Append(nil, "k", i), Offset: int64(i)})
 		}
 		var store heard
-		l := &lookahead{stores: []node.Warmer{&store}}
-		cur := &broken{NewRecords(list, int64(n)).Open(0), corrupt}
-		var r record.Raw
+		p := &input{ahead: &lookahead{stores: []node.Warmer{&store}}, cur: &broken{NewRecords(list, int64(n)).Open(0), corrupt}}
 		for i := range n {
-			ok, err := l.next(cur, &r)
+			ok, err := p.next()
+			r := p.head
 			if !ok || err != nil || r.Offset != int64(i) {
 				t.Fatalf("%d records: next %d = %v, %v, offset %d", n, i, ok, err, r.Offset)
 			}
@@ -52,7 +51,7 @@ func TestLookaheadReadsAllThenTheError(t *testing.T) {
 			}
 		}
 		for range 2 {
-			if ok, err := l.next(cur, &r); ok || !errors.Is(err, corrupt) {
+			if ok, err := p.next(); ok || !errors.Is(err, corrupt) {
 				t.Fatalf("%d records: at the end %v, %v", n, ok, err)
 			}
 		}

@@ -113,8 +113,10 @@ func (p *outPart) by(t *Task, time int64, key, value []byte) error {
 	var derived uint64
 	if p.writer != 0 || t.node.Input.Offset < 0 {
 		derived = sumOf(p.tp, time, key, value)
-		if err := t.marked[culprit{node.NoCoordinates(), derived}]; err != nil {
-			return refused(err)
+		if len(t.marked) > 0 {
+			if err := t.marked[culprit{node.NoCoordinates(), derived}]; err != nil {
+				return refused(err)
+			}
 		}
 	}
 	p.origins.note(t, p.records(), derived)

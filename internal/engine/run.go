@@ -1,12 +1,5 @@
 package engine
 
-import (
-	"math"
-
-	"github.com/oxbow-streams/oxbow/dlq"
-	"github.com/oxbow-streams/oxbow/internal/node"
-)
-
 // Run works on what is ready, for at most limit records, at wall time now (ms). It returns how many records came to their
 // end. An error is not the record's fault, or its policy says to fail: the task must not go on.
 func (t *Task) Run(now int64, limit int) (done int, err error) {
@@ -53,7 +46,7 @@ func (t *Task) guarded(limit int) (err error) {
 
 // runOne is the loop of a task with one input: no choice to make, so a record costs its way through the nodes and little else.
 func (t *Task) runOne(p *input, limit int) error {
-	raw, units, in := p.head, &t.node.Units, &t.node.Input
+	units, in := &t.node.Units, &t.node.Input
 	in.TopicPartition = p.tp
 	out, sender, timed := t.cfg.Out, t.sender, t.prog.Time
 	for t.n < limit {
@@ -62,8 +55,9 @@ func (t *Task) runOne(p *input, limit int) error {
 				return err
 			}
 		}
+		raw := p.head
 		t.unit.begin(p)
-		in.Offset = raw.Offset
+		in.Raw, in.Offset = raw, raw.Offset
 		sender.sent = 0
 		if t.marked != nil {
 			if err := t.refusedHere(p); err != nil {
@@ -71,9 +65,12 @@ func (t *Task) runOne(p *input, limit int) error {
 			}
 		}
 		if !p.hasTime {
-			time, err := p.src.Time(raw, p.time)
-			if err != nil {
-				return err
+			time := raw.Time
+			if !p.plain || time < 0 {
+				var err error
+				if time, err = p.src.Time(raw, p.time); err != nil {
+					return err
+				}
 			}
 			p.headTime, p.hasTime = time, true
 			p.time = max(p.time, time)
@@ -99,122 +96,6 @@ func (t *Task) runOne(p *input, limit int) error {
 		}
 	}
 	return nil
-}
-
-// runMany is the loop of a task with several inputs, and of one that checks itself.
-func (t *Task) runMany(limit int) error {
-	in := &t.node.Input
-	for t.n < limit {
-		p, err := t.pick()
-		if p == nil || err != nil {
-			return err
-		}
-		t.unit.begin(p)
-		in.TopicPartition, in.Offset = p.tp, p.head.Offset
-		if p.head != &in.Raw {
-			in.Raw = *p.head
-		}
-		t.sender.sent = 0
-		if t.marked != nil {
-			if err := t.refusedHere(p); err != nil {
-				return err
-			}
-		}
-		if p.headErr != nil {
-			return p.headErr
-		}
-		t.node.StreamTime = max(t.node.StreamTime, p.headTime)
-		if t.prog.Time != nil {
-			*t.prog.Time = p.headTime
-		}
-		if t.twice != nil {
-			err = t.runTwice(func() error { return p.src.Process(&in.Raw, p.headTime) })
-		} else {
-			err = p.src.Process(&in.Raw, p.headTime)
-		}
-		if err != nil {
-			return err
-		}
-		t.node.Units.Commit()
-		t.completed(p)
-		p.ran++
-		if t.node.StreamTime >= t.node.Timers.Stream {
-			if err := t.punctuateStream(); err != nil {
-				return err
-			}
-		}
-		if err := t.cfg.Out.flushRipe(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// pick chooses the input whose head has the smallest timestamp, the first by topic among equals. It returns nil when the
-// task has nothing to do, or should wait for an input that is empty.
-//
-// A record that is tried again stays the one: its attempts are its own, and what came meanwhile does not overtake it.
-func (t *Task) pick() (*input, error) {
-	if t.retry.again() && t.unit.kind == unitRecord {
-		p := t.unit.input
-		if p.headErr != nil { // its timestamp is extracted again, too
-			p.headErr = nil
-			t.readTime(p)
-		}
-		return p, nil
-	}
-	var best *input
-	var wait, empty bool
-	for _, p := range t.inputs {
-		if !p.hasHead {
-			ok, err := p.fill()
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				empty = true
-				wait = t.waits(p, t.node.WallTime) || wait
-				continue
-			}
-			p.idleSince = -1
-		}
-		if !p.hasTime {
-			t.readTime(p)
-		}
-		if best == nil || p.headTime < best.headTime {
-			best = p
-		}
-	}
-	if best == nil || wait && best.headErr == nil {
-		return nil, nil
-	}
-	if empty && !t.unit.enforced {
-		t.Counts.Enforced++
-	}
-	return best, nil
-}
-
-// readTime extracts the timestamp of the head. A failure makes the head the first one to be picked: its unit fails.
-func (t *Task) readTime(p *input) {
-	in := &t.node.Input
-	in.TopicPartition, in.Offset = p.tp, p.head.Offset
-	if p.head != &in.Raw {
-		in.Raw = *p.head
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			p.headErr = panicFailure(r, t.node.Doing.Stage(dlq.StageTimestamp), t.node.At)
-			t.node.Doing = node.DoingFunction
-			p.headTime, p.hasTime = math.MinInt64, true
-		}
-	}()
-	time, err := p.src.Time(p.head, p.time)
-	if err != nil {
-		p.headErr, p.headTime, p.hasTime = err, math.MinInt64, true
-		return
-	}
-	p.headTime, p.hasTime = time, true
-	p.time = max(p.time, time)
 }
 
 // waits tells whether the task should wait for more of an empty input: for what the broker is known to have, or may have,

@@ -84,6 +84,7 @@ type Task struct {
 	tally    *Tally // of the worker
 	sender   *sender
 	unit     unit
+	choice   choice  // of the record that runs, among the heads of several inputs
 	parked   *parked // the unit waits
 	retry    parked  // the unit runs again
 	twice    *twice
@@ -91,6 +92,7 @@ type Task struct {
 	sequence int               // letters of the running unit, or of the nested one that runs
 	letters  []letterNote      // of the running unit
 	nested   emissions         // of the running unit
+	dueRaw   record.Raw        // what they show as the record in work: stream time, no offset
 	n        int               // records ended in the running call of Run
 	worked   bool              // something other than a record was done since the last commit
 	marked   map[culprit]error // what a broker has refused; derived ones have no coordinates
@@ -102,7 +104,7 @@ type Task struct {
 
 // NewTask makes a task that reads the given partitions. Each position must be set by [Task.Seek] before the first run.
 func NewTask(cfg TaskConfig, inputs []record.TopicPartition) (*Task, error) {
-	t := &Task{ID: cfg.ID, cfg: cfg, prog: cfg.Program, node: cfg.Program.Node, tally: newTally()}
+	t := &Task{ID: cfg.ID, cfg: cfg, prog: cfg.Program, node: cfg.Program.Node, tally: newTally(), dueRaw: record.Raw{Offset: -1}}
 	if cfg.Policy == nil {
 		t.cfg.Policy = dlq.DefaultPolicy()
 	}

@@ -23,11 +23,10 @@ const (
 
 // unit is the running unit, or the one that waits for its next attempt.
 type unit struct {
-	kind     unitKind
-	input    *input
-	timer    *node.Timer
-	drain    node.Drain // its current row
-	enforced bool
+	kind  unitKind
+	input *input
+	timer *node.Timer
+	drain node.Drain // its current row
 }
 
 func (u *unit) begin(p *input) { u.kind, u.input = unitRecord, p }
@@ -169,7 +168,7 @@ func (t *Task) endFailed(a dlq.Action) {
 // setAside appends a dead letter to the output, as a part of the running unit: it goes out with the commit that the unit
 // belongs to, and is undone with the unit. derived says that it is not the record that was read.
 func (t *Task) setAside(f *dlq.Failure, class dlq.Class, in node.Input, derived bool, attempts int, first int64) error {
-	c := dlq.Case{App: t.cfg.App, Version: t.cfg.Version, Task: t.ID, At: in.Coordinates, Record: in.Raw,
+	c := dlq.Case{App: t.cfg.App, Version: t.cfg.Version, Task: t.ID, At: in.Coordinates, Record: *in.Raw,
 		Payload: dlq.PayloadOriginal, Failure: f, Class: class, Attempts: attempts, FirstFailed: first,
 		Failed: t.node.WallTime, Sequence: t.sequence}
 	if derived {
@@ -207,7 +206,7 @@ func (t *Task) inputOf() node.Input {
 	switch t.unit.kind {
 	case unitRecord:
 		p := t.unit.input
-		return node.Input{Coordinates: record.Coordinates{TopicPartition: p.tp, Offset: p.head.Offset}, Raw: *p.head,
+		return node.Input{Coordinates: record.Coordinates{TopicPartition: p.tp, Offset: p.head.Offset}, Raw: p.head,
 			Origin: p.src.Origin(p.head)}
 	case unitRow:
 		return rowInput(t.unit.drain.Row())
@@ -218,12 +217,12 @@ func (t *Task) inputOf() node.Input {
 // rowInput is the input of a unit that no single record stands behind: a row, with its bytes.
 func rowInput(r record.Raw) node.Input {
 	in := noInput(r.Time)
-	in.Raw = r
+	in.Raw = &r
 	return in
 }
 
 func noInput(time int64) node.Input {
-	return node.Input{Coordinates: node.NoCoordinates(), Raw: record.Raw{Time: time, Offset: -1}}
+	return node.Input{Coordinates: node.NoCoordinates(), Raw: &record.Raw{Time: time, Offset: -1}}
 }
 
 // panicked makes a failure of a panic in a unit. A panic outside of units is a fault of this package and goes on.

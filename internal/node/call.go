@@ -44,11 +44,15 @@ func (c *Call) metadata() Metadata {
 		return *c.meta
 	}
 	in := &c.task.Input
-	h := in.Raw.Headers
+	var raw record.Raw
+	if in.Raw != nil {
+		raw = *in.Raw
+	}
+	h := raw.Headers
 	if in.Origin != nil {
 		h, _ = cutOrigin(h)
 	}
-	return Metadata{Coordinates: in.Coordinates, Time: in.Raw.Time, Headers: h, Task: c.task.ID, Node: c.at.Name}
+	return Metadata{Coordinates: in.Coordinates, Time: raw.Time, Headers: h, Task: c.task.ID, Node: c.at.Name}
 }
 
 // base is the context without the deadline.

@@ -16,7 +16,7 @@ func callTask() *Task {
 	base := context.WithValue(context.Background(), ctxKey{}, "of the app")
 	t := &Task{ID: record.TaskID{Sub: 1, Partition: 2}, Context: base, CallTimeout: time.Hour}
 	t.Input.Coordinates = record.Coordinates{TopicPartition: record.TopicPartition{Topic: "in", Partition: 2}, Offset: 7}
-	t.Input.Raw.Time = 5
+	t.Input.Raw = &record.Raw{Time: 5}
 	return t
 }
 

@@ -100,7 +100,7 @@ func (d *graceDue[K, L, R, O]) Info() *Info { return d.j.At }
 
 // Input implements [Due].
 func (d *graceDue[K, L, R, O]) Input() Input {
-	return Input{Coordinates: d.row.Context.Coordinates, Raw: d.row.Raw}
+	return Input{Coordinates: d.row.Context.Coordinates, Raw: &d.row.Raw}
 }
 
 // Emit implements [Due].

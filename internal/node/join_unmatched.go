@@ -57,7 +57,7 @@ func (d *unmatchedDue[K, L, R, O]) Info() *Info {
 // Input implements [Due]. The coordinates are not kept while a value waits.
 func (d *unmatchedDue[K, L, R, O]) Input() Input {
 	return Input{Coordinates: NoCoordinates(),
-		Raw: record.Raw{Key: d.row.Key, Value: d.value, Time: d.row.Time, Offset: -1}}
+		Raw: &record.Raw{Key: d.row.Key, Value: d.value, Time: d.row.Time, Offset: -1}}
 }
 
 // Emit implements [Due].

@@ -33,6 +33,9 @@ type source[K, V any] struct {
 	next     Proc[K, V]
 	rec      Rec[K, V]
 
+	// The key and the value of rec if they are views (serde.BytesView), else nil: what a call through the serde would put there.
+	keyView, valueView *[]byte
+
 	repartition bool // the last header may be an origin
 }
 
@@ -51,9 +54,21 @@ func newSource[K, V any](t *Task, at *Info, key serde.Serde[K], value serde.Serd
 	next Proc[K, V]) *source[K, V] {
 	_, seesNone := key.(serde.Nullable[K])
 	_, seesNull := value.(serde.Nullable[V])
-	return &source[K, V]{task: t, at: at, key: key, value: value, seesNone: seesNone, seesNull: seesNull, extract: extract,
+	s := &source[K, V]{task: t, at: at, key: key, value: value, seesNone: seesNone, seesNull: seesNull, extract: extract,
 		next: next}
+	if isView(key) {
+		s.keyView = any(&s.rec.Key).(*[]byte)
+	}
+	if isView(value) {
+		s.valueView = any(&s.rec.Value).(*[]byte)
+	}
+	return s
 }
+
+func isView[T any](s serde.Serde[T]) bool { return any(s) == any(serde.BytesView) }
+
+// Extracts tells whether timestamps are extracted: if not, Time returns that of the record.
+func (s *source[K, V]) Extracts() bool { return s.extract != nil }
 
 func (s *source[K, V]) Time(r *record.Raw, partitionTime int64) (int64, error) {
 	time := r.Time
@@ -101,6 +116,11 @@ func (s *source[K, V]) Origin(r *record.Raw) []byte {
 
 func (s *source[K, V]) decode(r *record.Raw) (err error) {
 	rec := &s.rec
+	if s.keyView != nil && s.valueView != nil && r.Key != nil && r.Value != nil {
+		*s.keyView, *s.valueView = r.Key, r.Value
+		rec.NullKey, rec.Null, rec.Headers = false, false, r.Headers
+		return nil
+	}
 	s.task.Doing = DoingDecodeKey
 	if r.Key == nil {
 		var zero K

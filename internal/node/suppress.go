@@ -111,7 +111,7 @@ func (s *suppressor[K, V]) Info() *Info { return s.at }
 
 // Input implements [Due].
 func (s *suppressor[K, V]) Input() Input {
-	return Input{Coordinates: s.row.Context.Coordinates, Raw: s.row.Raw}
+	return Input{Coordinates: s.row.Context.Coordinates, Raw: &s.row.Raw}
 }
 
 // Emit implements [Due]. The nodes that follow see the record that the row came with.

@@ -81,10 +81,10 @@ func (d Doing) Stage(function dlq.Stage) dlq.Stage {
 		dlq.StageSerializeKey, dlq.StageSerializeValue, dlq.StageState}[d]
 }
 
-// Input names the record in work and holds it as it was fetched.
+// Input names the record in work and shows it as it was fetched.
 type Input struct {
 	record.Coordinates
-	Raw    record.Raw
+	Raw    *record.Raw
 	Origin []byte // topic/partition/offset of the user's input if the record came through a repartition topic, else nil
 }
 

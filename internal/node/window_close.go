@@ -48,5 +48,6 @@ func (c *closing[K, A]) Emit() error {
 
 // Input implements [Due].
 func (c *closing[K, A]) Input() Input {
-	return Input{Coordinates: NoCoordinates(), Raw: c.out.describe(c.rec.Key, record.Some(c.rec.Value), c.rec.Time, c.rec.Headers)}
+	raw := c.out.describe(c.rec.Key, record.Some(c.rec.Value), c.rec.Time, c.rec.Headers)
+	return Input{Coordinates: NoCoordinates(), Raw: &raw}
 }
