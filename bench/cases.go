@@ -25,7 +25,7 @@ var cases = []benchCase{
 		check: checkPass,
 	},
 	{
-		name: "count", records: 2_000_000, input: inputTopic, output: true,
+		name: "count", records: 5_000_000, input: inputTopic, output: true,
 		candidates: []candidate{
 			{limitName, limitConsume}, {oursName, oursCount},
 			{"franz-go, map and changelog", franzCount}, {"franz-go, map only", franzMap}, {"kafka-go, map and changelog", segmentioCount},
@@ -33,7 +33,7 @@ var cases = []benchCase{
 		check: checkCount,
 	},
 	{
-		name: "join", records: 2_000_000, input: inputTopic, table: true,
+		name: "join", records: 5_000_000, input: inputTopic, table: true,
 		candidates: []candidate{
 			{limitName, limitConsume}, {oursName, oursJoin}, {"franz-go, map", franzJoin}, {"kafka-go, map", segmentioJoin},
 		},
