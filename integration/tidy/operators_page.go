@@ -36,7 +36,7 @@ var families = []family{
 	{"Joins by foreign key", []string{"foreign"}},
 	{"Global tables and stores", []string{"globaltable", "joinglobal", "globalstore", "readonlystore"}},
 	{"Processors", []string{"process"}},
-	{"Queries", []string{"query", "query_window"}},
+	{"Queries", []string{"query", "query_window", "query_versioned"}},
 }
 
 // more are functions beside the operators that have examples.
