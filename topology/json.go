@@ -49,7 +49,7 @@ func (t *Topology) JSON() string {
 	for _, sub := range t.Subs {
 		s := jsonSub{ID: sub.ID, Global: sub.Global != nil, Nodes: []jsonNode{}}
 		for _, n := range sub.Nodes {
-			j := jsonNode{Name: n.Name, Kind: kindNames[n.Kind], Stores: n.Stores, Site: n.Site}
+			j := jsonNode{Name: n.Name, Kind: kindNames[n.Kind], Stores: n.Stores, Site: lastElement(n.Site)}
 			for _, name := range n.Topics {
 				j.Topics = append(j.Topics, t.TopicName(name))
 			}

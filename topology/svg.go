@@ -87,7 +87,7 @@ func (t *Topology) sketch(sub *Sub) *sketch {
 				read = append(read, at(topic, 0))
 			}
 		}
-		b := add("node", n.Name, n.Site, column)
+		b := add("node", n.Name, lastElement(n.Site), column)
 		b.from, nodes[n] = read, b
 		for _, p := range n.Parents {
 			b.from = append(b.from, nodes[p])

@@ -28,11 +28,11 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
-// sited is drawn with places that do not depend on where the repository lies.
+// sited is what is drawn, with the same sites wherever it is tested.
 func sited(t *testing.T) *Topology {
 	topo := drawn(t)
 	for i, n := range topo.Nodes {
-		n.Site = fmt.Sprintf("main.go:%d", i)
+		n.Site = fmt.Sprintf("dir/main.go:%d", i)
 	}
 	return topo
 }

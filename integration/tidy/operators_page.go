@@ -34,8 +34,8 @@ var families = []family{
 	{"Joins of streams", []string{"joinwindow", "joinstream"}},
 	{"Joins of tables", []string{"jointables", "jointablesopt"}},
 	{"Joins by foreign key", []string{"foreign"}},
-	{"Global tables and stores", []string{"globaltable", "joinglobal", "globalstore", "readonlystore"}},
-	{"Processors", []string{"process"}},
+	{"Global tables and stores", []string{"globaltable", "joinglobal", "globalstore"}},
+	{"Processors", []string{"process", "readonlystore"}},
 	{"Queries", []string{"query", "query_window", "query_versioned"}},
 }
 
