@@ -69,6 +69,7 @@ var windowPrograms = map[string]func(b *stream.Builder){
 	"slidingZero":    windowsOf(stream.Sliding(0), stream.EmitEvery),
 	"unlimited":      windowsOf(stream.Unlimited().StartOn(time.UnixMilli(5)), stream.EmitEvery),
 	"session":        sessionsOf(stream.Session(ms(5)).Grace(ms(10)), stream.EmitEvery),
+	"sessionNoGrace": sessionsOf(stream.Session(ms(5)), stream.EmitEvery),
 	"tumblingClose":  windowsOf(stream.Tumbling(ms(10)).Grace(ms(5)), stream.EmitOnClose),
 	"hoppingClose":   windowsOf(stream.Hopping(ms(10), ms(5)), stream.EmitOnClose),
 	"slidingClose":   windowsOf(stream.Sliding(ms(10)), stream.EmitOnClose),
