@@ -28,6 +28,9 @@
 //	    and lost answers (the rules M1 to M6 are those of its machine). Nothing of a partition is delivered after
 //	    Remove has returned; a resumed partition waits for no long poll. What stops a partition is told after its
 //	    data, typed: [OffsetOutOfRangeError], confirmed by the current leader, [CorruptError], [FetchError].
+//	K12 A transactional [Producer] shows the batches and offsets of a transaction together or not at all, also when
+//	    requests turn up late, the coordinator aborts by age, or another producer takes over. What it says of an end is
+//	    true, and it says when it cannot know (the rules T1 to T7 are the transactor's, a pure machine).
 //
 // # What it does not do
 //

@@ -52,6 +52,7 @@ type groupMachine struct {
 	hbBusy   bool
 	retryAt  time.Time
 	retries  int
+	resyncs  int // SyncGroup was refused for another rebalance, in a row
 
 	out []groupAction
 }
@@ -385,7 +386,11 @@ func (m *groupMachine) joined(now time.Time, e groupJoined) {
 	case e.err == nil:
 	case errors.Is(e.err, codeMemberIDRequired):
 		m.memberID = e.memberID
-		m.retryAt = now
+		if m.retries > 0 { // it says so again, to one that has an id
+			m.pauseFor(now)
+			return
+		}
+		m.retryAt, m.retries = now, 1
 		return
 	case errors.Is(e.err, codeRebalance), m.refused(e.err):
 		m.pauseFor(now)
@@ -433,6 +438,7 @@ func (m *groupMachine) synced(now time.Time, e groupSynced) {
 	case errors.Is(e.err, codeRebalance):
 		// What was processed since the last Prepare is committed before we join again (G2).
 		m.plan = nil
+		m.resyncs++
 		m.call(groupPreparing, doPrepare{})
 		return
 	case m.refused(e.err):
@@ -441,7 +447,7 @@ func (m *groupMachine) synced(now time.Time, e groupSynced) {
 	default:
 		return
 	}
-	m.retries, m.plan, m.taking = 0, nil, e.assignment
+	m.retries, m.resyncs, m.plan, m.taking = 0, 0, nil, e.assignment
 	m.contact = now
 	var revoked []record.TopicPartition
 	for _, tp := range m.owned {
@@ -505,6 +511,9 @@ func (m *groupMachine) handled(now time.Time, err error) {
 	switch m.state {
 	case groupPreparing:
 		m.enter(groupJoining, now)
+		if m.resyncs > 1 { // no group is that restless
+			m.retryAt = now.Add(m.backoff(m.resyncs - 2))
+		}
 	case groupRevoking:
 		m.take()
 	case groupTaking:

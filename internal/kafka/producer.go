@@ -174,7 +174,7 @@ func (p *Producer) Run(ctx context.Context) error {
 func (p *Producer) end(ctx context.Context) error {
 	p.wg.Wait() // with ctx done or after a refusal nothing here waits long
 	p.mu.Lock()
-	p.ended = errProducerEnded
+	p.ended = fmt.Errorf("%w: %w", errProducerEnded, p.seq.stopped)
 	p.mu.Unlock()
 	p.perform(ctx, p.machine().Step(time.Now(), p.take(nil)...))
 	if errors.Is(p.seq.stopped, context.Cause(ctx)) {

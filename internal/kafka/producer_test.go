@@ -22,6 +22,7 @@ type producing struct {
 	acks chan Ack
 	ends chan TxnEnd
 	end  func() error
+	over func(context.Context) error // waits for the end
 }
 
 func startProducer(t *testing.T, f *fakeCluster, cfg ProducerConfig) *producing {
@@ -44,6 +45,15 @@ func startProducer(t *testing.T, f *fakeCluster, cfg ProducerConfig) *producing 
 			err, done = <-ended, true
 		}
 		return err
+	}
+	w.over = func(ctx context.Context) error {
+		select {
+		case err = <-ended:
+			done = true
+			return err
+		case <-ctx.Done():
+			return errors.New("Run does not end")
+		}
 	}
 	t.Cleanup(func() { w.end() })
 	return w

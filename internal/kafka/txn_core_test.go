@@ -39,7 +39,7 @@ func TestCoreTxn(t *testing.T) {
 	}
 	for _, k := range []string{"lost", "late", "late arrival", "answer lost", "again", "moved", "tail lost", "timeout", "crash", "zombie",
 		"committed", "aborted", "unknown", "fenced", "timed out", "refused", "marker", "renewed", "new id", "code 22", "code 47", "code 48",
-		"code 90", "code 51", "code 16", "code 15", "shadow"} {
+		"code 90", "code 51", "code 44", "code 16", "code 15", "shadow"} {
 		if kinds[k] == 0 {
 			t.Errorf("%q never happened", k)
 		}

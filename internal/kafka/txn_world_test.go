@@ -106,8 +106,12 @@ func (w *txnWorld) arrive(f *txnFlight) {
 	code := w.handle(f)
 	if code == 0 && fault < 9 { // it moved when it had written
 		code = []int16{codeCoordinatorNotAvailable, codeNotCoordinator, codeUnknownServerError}[fault-6]
-		if f.call.kind != callEnd && f.call.kind != callInit && code < 0 {
+		switch {
+		case code >= 0 || f.call.kind == callInit:
+		case f.call.kind != callEnd:
 			code = codeNotCoordinator
+		case w.rng.IntN(2) == 0: // no answer that makes sense
+			code = 44
 		}
 	}
 	w.answered(f, code)
@@ -260,6 +264,9 @@ func (w *txnWorld) ack(in *txnInst, a Ack) {
 	m.attempt.failed = m.attempt.failed || a.Err != nil
 	if m.attempt.ended {
 		w.fail("%s: an ack of %s after its end", in.name, m.attempt.name)
+	}
+	if errors.Is(a.Err, Code(codeOutOfOrderSequence)) && !errors.Is(a.Err, errDelivery) {
+		w.fail("%s: input %d of %s: no broker has lost what it acknowledged: %v", a.TP, m.input, m.attempt.name, a.Err)
 	}
 	if _, refused := a.Err.(*RefusedError); refused {
 		if !m.poison {
