@@ -273,7 +273,9 @@ func (w *errorTable) groupCell(row *errorRow, code int16, n int) {
 	lost := w.m.log.count("lost")
 	h := w.fault(row, code, n, "")
 	defer h.Remove()
-	w.m.Rejoin()
+	if row.key != kmsg.Heartbeat { // while a join is under way its answer tells
+		w.m.Rejoin()
+	}
 	time.Sleep(40 * time.Second)
 	want := row.want(code)
 	if n < 0 && want == goesOn && row.key != kmsg.SyncGroup && !(row.key == kmsg.Heartbeat && code == int16(codeRebalance)) {

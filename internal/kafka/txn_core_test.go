@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
+	"github.com/oxbow-streams/oxbow/internal/seeds"
 )
 
 // TestCoreTxn runs transactors against modelled brokers under a seeded scheduler: requests are lost, answered twice, or
@@ -18,9 +19,9 @@ import (
 // producers die, and live on when they should be dead. Whatever happens: each input is in exactly one committed transaction, whose
 // records and offsets are visible together; what is said about a transaction is true.
 func TestCoreTxn(t *testing.T) {
-	first, end := coreSeeds(t, 2000)
+	first, n := seeds.Of(t, 2000)
 	kinds := map[string]int{}
-	for seed := first; seed < end; seed++ {
+	for seed := first; seed < first+uint64(n); seed++ {
 		w := newTxnWorld(seed)
 		err := w.guarded(400)
 		for k, n := range w.kinds {
@@ -33,8 +34,8 @@ func TestCoreTxn(t *testing.T) {
 			t.Fatalf("OXBOW_SEED=%d: %v", seed, err)
 		}
 	}
-	t.Logf("%d seeds: %v", end-first, kinds)
-	if end-first < 500 {
+	t.Logf("%d seeds: %v", n, kinds)
+	if n < 500 {
 		return
 	}
 	for _, k := range []string{"lost", "late", "late arrival", "answer lost", "again", "moved", "tail lost", "timeout", "crash", "zombie",
