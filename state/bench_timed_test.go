@@ -1,3 +1,5 @@
+//go:build unix
+
 package state_test
 
 import (
@@ -24,6 +26,7 @@ func timedBench(b *testing.B, spec state.Spec, one func(s state.Store, k string,
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
+	used := cpu()
 	for i := range b.N {
 		if err := one(s, keys[uint32(i)*2654435761%timedKeys], int64(i)); err != nil {
 			b.Fatal(err)
@@ -39,6 +42,7 @@ func timedBench(b *testing.B, spec state.Spec, one func(s state.Store, k string,
 			}
 		}
 	}
+	b.ReportMetric((cpu()-used)/float64(b.N), "cpu-ns/op")
 }
 
 // freezeTo freezes a store into a new batch.

@@ -83,6 +83,9 @@ func (s *slot[X]) longKey() span {
 
 // find returns the slot of a key and looks it up in the engine if need be. What was found, or that nothing was, stays.
 func (c *cache[X]) find(key []byte) (uint32, error) {
+	if c.seg != nil {
+		return c.findTimed(key)
+	}
 	i, ok := c.foreseen(key)
 	if ok {
 		if c.slot(i).meta&slotUnknown == 0 {
@@ -98,15 +101,15 @@ func (c *cache[X]) find(key []byte) (uint32, error) {
 	}
 	if !ok {
 		i = c.insert(hash, key)
-		if c.seg != nil && c.slot(i).meta&slotUnknown == 0 {
-			return i, nil
-		}
 	}
 	return i, c.fill(i, key)
 }
 
 // claim returns the slot of a key that is about to be written, without a look at the engine.
 func (c *cache[X]) claim(key []byte) uint32 {
+	if c.seg != nil {
+		return c.rowSlot(key)
+	}
 	i, ok := c.foreseen(key)
 	if ok {
 		return i
@@ -168,8 +171,8 @@ const (
 // isWhole asks the engine once. A new store stays whole as long as it fits into the cache: that saves a look-up in the engine
 // for each new key, which costs ten times what the rest of its record does.
 func (c *cache[X]) isWhole() (bool, error) {
-	if c.hooks.empty == nil {
-		return false, nil
+	if c.hooks.empty == nil || c.seg != nil {
+		return false, nil // a store of windows or sessions knows more: see runs
 	}
 	if c.whole == notAsked {
 		empty, err := c.hooks.empty()
@@ -189,6 +192,13 @@ func (c *cache[X]) insert(hash uint64, key []byte) uint32 {
 		c.rehash()
 	}
 	i := c.place()
+	c.begun(i, key)
+	c.index.enter(hash, i)
+	return i
+}
+
+// begun makes a slot that of a key.
+func (c *cache[X]) begun(i uint32, key []byte) *slot[X] {
 	s := c.slot(i)
 	if len(key) <= inlineKey {
 		s.klen = uint8(len(key))
@@ -198,14 +208,11 @@ func (c *cache[X]) insert(hash uint64, key []byte) uint32 {
 		s.klen = longKey
 		binary.LittleEndian.PutUint32(s.key[0:], k.off)
 		binary.LittleEndian.PutUint32(s.key[4:], k.n)
+		copy(s.key[8:16], key[len(key)-8:]) // see tail
 	}
 	s.meta = slotUsed | slotUnknown | slotInEngine | slotRef
-	c.index.enter(hash, i)
 	c.used++
-	if c.seg != nil && c.enroll(i, key).since <= c.seg.timeOf(key) {
-		s.meta &^= slotUnknown | slotInEngine
-	}
-	return i
+	return s
 }
 
 // footprint is the memory that the cache holds.

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"unsafe"
 
+	"github.com/oxbow-streams/oxbow/internal/invariant"
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/stream/serde"
 )
@@ -55,6 +56,8 @@ type untyped interface {
 	warm(keys [][]byte)
 	divide(g *segments)
 	ended() uint64
+	coverKey(key []byte, from int64, eng EngineStore) error
+	cached(r *timeRange, eng EngineStore) (rows []place, all bool, err error)
 	nextSeq(key []byte, time int64, eng EngineStore) (uint32, error)
 }
 
@@ -173,14 +176,19 @@ func (c *core[K, V]) find(k K) (uint32, error) {
 }
 
 // findKey returns the slot of an encoded key, loaded.
-func (c *core[K, V]) findKey(b []byte) (uint32, error) {
+func (c *core[K, V]) findKey(b []byte) (i uint32, err error) {
 	if c.seg != nil && !c.seg.visible(b) {
 		return c.seg.void, nil
 	}
 	if c.dec != nil {
-		return c.dec.find(b)
+		i, err = c.dec.find(b)
+	} else {
+		i, err = c.enc.find(b)
 	}
-	return c.enc.find(b)
+	if invariant.Enabled && c.seg != nil {
+		c.seg.found = i
+	}
+	return i, err
 }
 
 // value returns what a loaded slot holds.

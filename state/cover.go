@@ -1,7 +1,5 @@
 package state
 
-import "hash/maphash"
-
 // loadMost is how many rows of a run are loaded at once. What lies before them is read from the engine until it is asked for
 // again.
 var loadMost = 1024
@@ -12,12 +10,8 @@ func (c *cache[X]) cover(n uint32, from int64, eng EngineStore) error {
 	if r.since <= from {
 		return nil
 	}
-	whole, err := c.isWhole()
-	if err != nil {
-		return err
-	}
-	to := min(r.since-1, c.seg.clock.frozen)
-	if whole || to < from {
+	to := min(r.since, c.seg.known) - 1
+	if to < from {
 		r.since = from
 		return nil
 	}
@@ -31,6 +25,11 @@ func (c *cache[X]) cover(n uint32, from int64, eng EngineStore) error {
 	c.byKey.list[n].since = since
 	c.acct.setTotal(c.footprint())
 	return nil
+}
+
+// coverKey is cover of the run of a key.
+func (c *cache[X]) coverKey(key []byte, from int64, eng EngineStore) error {
+	return c.cover(c.claimRun(key), from, eng)
 }
 
 // loadRun loads the rows of a range and returns the time from which on the run is known.
@@ -54,13 +53,9 @@ func (c *cache[X]) loadRun(n uint32, rng timeRange, eng EngineStore) (since int6
 
 // take keeps a row of the engine, unless the cache knows it better.
 func (c *cache[X]) take(key, value []byte) error {
-	hash := maphash.Bytes(c.seed, key)
-	i, ok := c.lookup(hash, key)
-	if ok && c.slot(i).meta&slotUnknown == 0 {
+	i := c.rowSlot(key)
+	if c.slot(i).meta&slotUnknown == 0 {
 		return nil
-	}
-	if !ok {
-		i = c.insert(hash, key)
 	}
 	x, ts, err := c.hooks.decode(value)
 	if err != nil {
@@ -78,17 +73,17 @@ func (c *cache[X]) collect(dst []uint32, n uint32, rng *timeRange) ([]uint32, er
 	r := &c.byKey.list[n]
 	b := c.entries(r)
 	for k, end := c.entryFrom(r, rng.from), c.entryAfter(r, rng.to); k < end; k++ {
-		i := entrySlot(b, k)
+		i, time := entrySlot(b, k), entryTime(b, k)
 		s := c.slot(i)
 		if s.meta&slotUnknown != 0 {
-			if entryTime(b, k) < r.since {
+			if time < r.since {
 				continue
 			}
 			if err := c.fill(i, c.keyOf(s)); err != nil {
 				return dst, err
 			}
 		}
-		if s.meta&slotPresent == 0 && entryTime(b, k) >= r.since || !c.seg.inTime(rng, c.keyOf(s)) {
+		if s.meta&slotPresent == 0 && time >= r.since || c.seg.kind == KindSession && int64(s.tail()) > rng.late {
 			continue
 		}
 		dst = append(dst, i)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -153,6 +154,40 @@ func (cur *Cursor[K, V]) Time() int64 { return cur.time }
 
 // Err returns what ended the iteration early, nil if nothing did.
 func (cur *Cursor[K, V]) Err() error { return cur.err }
+
+// Skip goes past a row that cannot be read, so that Next goes on behind it. It returns false if that is not what ended the iteration.
+func (cur *Cursor[K, V]) Skip() bool {
+	if c := (*CodecError)(nil); !errors.As(cur.err, &c) {
+		return false
+	}
+	cur.err = nil
+	return true
+}
+
+// Raw returns the row that Next has come to as it is kept, for one that cannot be read. The bytes are valid until the next Next.
+func (cur *Cursor[K, V]) Raw() (key, value []byte) {
+	c := cur.core
+	switch {
+	case cur.byAt != nil:
+		row := &cur.byAt.rows[cur.byAt.at-1]
+		return row.bytes, row.raw
+	case cur.stale():
+		return nil, nil
+	case cur.enc != nil && cur.enc.raw == nil:
+		return cur.enc.key, c.enc.mem.bytes(cur.enc.x)
+	case cur.enc != nil:
+		key, value = cur.enc.key, cur.enc.raw
+	case cur.dec != nil && cur.dec.raw == nil:
+		value, _ = c.vals.Append([]byte{}, cur.dec.x) // what cannot be encoded is left null
+		return cur.dec.key, value
+	case cur.dec != nil:
+		key, value = cur.dec.key, cur.dec.raw
+	}
+	if b, _, err := c.split(value); err == nil {
+		value = b
+	}
+	return key, value
+}
 
 // Close ends the cursor. It may be called more than once, or not at all.
 func (cur *Cursor[K, V]) Close() {

@@ -26,8 +26,11 @@
 //	    time is that of the store's own rows, and is undone with them. What has expired is dropped by whole segments, with a
 //	    commit, from cache and engine; the changelog's retention drops it there. A store that is asked by time drops nothing that
 //	    is held.
-//	S12 Runs. Of a key the cache knows from which time on it has all rows: there the engine is asked for none. Forgetting a row
-//	    raises that time; a row that was set and deleted between two commits leaves nothing behind.
+//	S12 Runs. Of a key the cache knows from which time on it has all rows, and so it does of all keys: there the engine is asked for
+//	    none. Forgetting a row raises these times; a row that was set and deleted between two commits leaves nothing behind. A row
+//	    whose window is over is forgotten when a commit has brought it to the engine.
+//	S13 Due. A store that is asked by time has the times of the rows that are held in memory: where the cache has all rows, asking
+//	    what is due costs what is due.
 //
 // # What it does not do
 //

@@ -70,7 +70,9 @@ func (c *cache[X]) forget(i uint32) {
 // vacate is forget for a row that nobody can see any more, or whose run goes too.
 func (c *cache[X]) vacate(i uint32) {
 	s := c.slot(i)
-	c.leave(i)
+	if c.seg == nil {
+		c.leave(i)
+	}
 	if s.klen == longKey {
 		c.mem.release(s.longKey())
 	}

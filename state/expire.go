@@ -1,5 +1,10 @@
 package state
 
+import (
+	"bytes"
+	"slices"
+)
+
 // engineKey returns the engine's key of a row. It is valid until the next call.
 func (c *cache[X]) engineKey(key []byte) []byte {
 	if c.seg == nil {
@@ -16,20 +21,44 @@ func (c *cache[X]) sortDirty() {
 		sortByKey(c.dirty, c.keyAt)
 		return
 	}
-	items := make([]item, len(c.dirty))
+	// Each key is looked at once, on the way from memory: by what follows the beginning of all.
+	heads, skip := make([]item, len(c.dirty)), len(c.byKey.common)
+	order := make([]item, len(c.dirty)) // heads by segment
 	for n, i := range c.dirty {
-		items[n] = item{uint64(c.seg.segment(c.seg.timeOf(c.keyAt(i)))), i}
+		if n%WarmMost == 0 {
+			c.warmRows(c.dirty[n:])
+		}
+		key := c.keyAt(i)
+		heads[n] = item{head(key[skip:]), i}
+		order[n] = item{uint64(c.seg.segment(c.seg.timeOf(key))), uint32(n)}
 	}
+	order = sortItems(order)
+	part := make([]item, 0, len(order))
+	for n := 0; n < len(order); {
+		part = part[:0]
+		m := n
+		for ; m < len(order) && order[m].key == order[n].key; m++ {
+			part = append(part, heads[order[m].i])
+		}
+		c.sortSegment(c.dirty[n:m], part)
+		n = m
+	}
+}
+
+// sortSegment sorts slots of one segment, given by the beginnings of their keys, into dst.
+func (c *cache[X]) sortSegment(dst []uint32, items []item) {
 	items = sortItems(items)
 	for n, it := range items {
-		c.dirty[n] = it.i
+		dst[n] = it.i
 	}
 	for n := 0; n < len(items); {
 		m := n + 1
 		for m < len(items) && items[m].key == items[n].key {
 			m++
 		}
-		sortByKey(c.dirty[n:m], c.keyAt)
+		if m-n > 1 {
+			slices.SortFunc(dst[n:m], func(a, b uint32) int { return bytes.Compare(c.keyAt(a), c.keyAt(b)) })
+		}
 		n = m
 	}
 }
@@ -87,8 +116,7 @@ func (c *cache[X]) expireRun(n uint32, least int64) {
 		c.vacate(i)
 	}
 	if kept < k {
-		copy(b[kept*entryLen:], b[k*entryLen:])
-		r.n -= uint32(k - kept)
+		c.cutRun(r, kept, k)
 	}
 	c.ageRun(n)
 }
@@ -104,6 +132,7 @@ func (c *cache[X]) divide(g *segments) {
 
 // forgetAll gives up all rows: stream time goes back, and rows that had expired may be visible again.
 func (c *cache[X]) forgetAll() {
+	c.byKey.due = nil
 	for i := range c.next {
 		if c.slot(i).meta&slotUsed != 0 {
 			c.vacate(i)

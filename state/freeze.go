@@ -40,7 +40,7 @@ func (c *cache[X]) freeze(f *freezing) error {
 	c.acct.frozen, c.acct.dirty = c.acct.dirty, 0
 	for n, i := range c.frozen {
 		if n%WarmMost == 0 {
-			c.warmSlots(c.frozen[n:])
+			c.warmRows(c.frozen[n:])
 		}
 		s := c.slot(i)
 		var err error
@@ -55,6 +55,9 @@ func (c *cache[X]) freeze(f *freezing) error {
 			return err
 		}
 		s.meta = s.meta&^slotDirty | slotPinned
+		if c.seg != nil && c.seg.timeOf(c.keyOf(s)) < c.seg.over() {
+			s.meta |= slotOver
+		}
 	}
 	return nil
 }
@@ -89,15 +92,19 @@ func (c *cache[X]) freezeDelete(f *freezing, s *slot[X]) error {
 
 // applied unpins what the last freeze wrote.
 func (c *cache[X]) applied() {
-	for _, i := range c.frozen {
-		s := c.slot(i)
-		if s.meta &^= slotPinned; c.seg != nil && s.meta&(slotBusy|slotPresent|slotInEngine) == 0 {
-			c.forget(i) // a deleted row: that it is not there is known by its run
+	for n, i := range c.frozen {
+		if n%WarmMost == 0 {
+			c.warmRows(c.frozen[n:])
+		}
+		c.slot(i).meta &^= slotPinned
+		if c.seg != nil {
+			c.settle(i)
 		}
 	}
 	c.frozen = c.frozen[:0]
 	if c.seg != nil {
 		c.seg.applied()
+		c.clearSettled()
 	}
 	c.acct.frozen = 0
 	c.acct.fold()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/oxbow-streams/oxbow/internal/invariant"
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/stream/serde"
 )
@@ -59,7 +60,11 @@ func (s *JoinStore[K, V]) Put(k K, time int64, v V) error {
 		return fmt.Errorf("task %s: store %s: put: %w", c.task, c.name, err)
 	}
 	binary.BigEndian.PutUint32(c.kbuf[len(b)+8:], seq)
-	return c.set(c.claim(c.kbuf), v, *c.time)
+	i := c.claim(c.kbuf)
+	if invariant.Enabled {
+		c.seg.found = i
+	}
+	return c.set(i, v, *c.time)
 }
 
 // JoinCursor iterates over values of a key. See [Cursor].

@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 )
 
@@ -60,7 +59,8 @@ func (c *core[K, V]) ofKey(k K, span func(k *K, key []byte), r timeRange, revers
 // which the rows of a scan are by key.
 type byTime[K, V any] struct {
 	from  *Cursor[K, V]
-	ahead bool // from stands on a row of the segment that comes next
+	row   timed[K, V] // read last
+	ahead bool        // it is of the segment that comes next
 	rows  []timed[K, V]
 	at    int
 }
@@ -68,18 +68,47 @@ type byTime[K, V any] struct {
 type timed[K, V any] struct {
 	bytes []byte
 	key   K
+	raw   []byte // the value as it is kept, if it cannot be read
 	value V
 	time  int64
+	err   error // why key or value cannot be read
 }
 
 func (c *core[K, V]) byTime(from, to int64) (*Cursor[K, V], error) {
-	src, err := c.inRange(timeRange{from: from, to: to, hidden: true}, false)
+	r := timeRange{from: from, to: to, hidden: true}
+	if !c.seg.clip(&r) {
+		return &c.none, nil
+	}
+	if c.seg.byTime && r.from >= c.seg.known {
+		return c.due(&r), nil
+	}
+	src, err := c.inRange(r, false)
 	if err != nil || src == &c.none {
 		return src, err
 	}
 	cur := c.cursor()
 	cur.byAt = &byTime[K, V]{from: src}
 	return cur, nil
+}
+
+// due is byTime where the cache has all rows.
+func (c *core[K, V]) due(r *timeRange) *Cursor[K, V] {
+	cur := Cursor[K, V]{core: c}
+	if c.dec != nil {
+		if cur.dec = c.dec.openDue(r); cur.dec == nil {
+			return &c.none
+		}
+		cur.age = cur.dec.age
+	} else {
+		if cur.enc = c.enc.openDue(r); cur.enc == nil {
+			return &c.none
+		}
+		cur.age = cur.enc.age
+	}
+	kept := c.cursor()
+	cur.held = kept.held
+	*kept = cur
+	return kept
 }
 
 func (cur *Cursor[K, V]) nextByTime() bool {
@@ -89,8 +118,8 @@ func (cur *Cursor[K, V]) nextByTime() bool {
 	}
 	row := &b.rows[b.at]
 	b.at++
-	cur.key, cur.value, cur.time = row.key, row.value, row.time
-	return true
+	cur.key, cur.value, cur.time, cur.err = row.key, row.value, row.time, row.err
+	return row.err == nil
 }
 
 // nextSegment collects and sorts the rows of the next segment.
@@ -98,22 +127,32 @@ func (cur *Cursor[K, V]) nextSegment() bool {
 	b, g := cur.byAt, cur.core.seg
 	b.rows, b.at = b.rows[:0], 0
 	segment := int64(-1)
-	for b.ahead || b.from.Next() {
-		key := b.from.bytes()
-		b.ahead = segment >= 0 && g.segment(g.timeOf(key)) != segment
-		if b.ahead {
+	for b.ahead || b.read() {
+		in := g.segment(g.timeOf(b.row.bytes))
+		if b.ahead = segment >= 0 && in != segment; b.ahead {
 			break
 		}
-		segment = g.segment(g.timeOf(key))
-		b.rows = append(b.rows, timed[K, V]{bytes.Clone(key), b.from.key, b.from.value, b.from.time})
+		segment = in
+		b.rows = append(b.rows, b.row)
 	}
 	if cur.err = b.from.err; cur.err != nil {
 		return false
 	}
-	n := g.kind.SuffixLen()
-	slices.SortFunc(b.rows, func(x, y timed[K, V]) int {
-		kx, ky := len(x.bytes)-n, len(y.bytes)-n
-		return cmp.Or(bytes.Compare(x.bytes[kx:], y.bytes[ky:]), bytes.Compare(x.bytes[:kx], y.bytes[:ky]))
-	})
+	slices.SortFunc(b.rows, func(x, y timed[K, V]) int { return g.byTimes(x.bytes, y.bytes) })
 	return len(b.rows) > 0
+}
+
+// read reads a row, or finds out that it cannot be read.
+func (b *byTime[K, V]) read() bool {
+	ok := b.from.Next()
+	b.row = timed[K, V]{err: b.from.err}
+	if !ok {
+		if !b.from.Skip() {
+			return false
+		}
+		_, raw := b.from.Raw()
+		b.row.raw = bytes.Clone(raw)
+	}
+	b.row.bytes, b.row.key, b.row.value, b.row.time = bytes.Clone(b.from.bytes()), b.from.key, b.from.value, b.from.time
+	return true
 }

@@ -42,10 +42,14 @@ func (c *cache[X]) openRange(eng EngineStore, r timeRange, reverse bool) (*scan[
 // openAll merges the engine's rows with those that it lacks.
 func (c *cache[X]) openAll(s *scan[X], eng EngineStore, r timeRange) {
 	s.eng, s.ids = c.seg.engineIter(eng, r, s.reverse), s.ids[:0]
-	for _, slots := range [][]uint32{c.dirty, c.frozen} {
-		for _, i := range slots {
-			if c.seg.has(&r, c.keyAt(i)) {
-				s.ids = append(s.ids, i)
+	if c.seg.byTime && r.hidden {
+		s.ids = slices.DeleteFunc(c.collectDue(s.ids, &r), func(i uint32) bool { return c.slot(i).meta&(slotDirty|slotPinned) == 0 })
+	} else {
+		for _, slots := range [][]uint32{c.dirty, c.frozen} {
+			for _, i := range slots {
+				if c.seg.has(&r, c.keyAt(i)) {
+					s.ids = append(s.ids, i)
+				}
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/oxbow-streams/oxbow/internal/invariant"
 	"github.com/oxbow-streams/oxbow/internal/record"
 )
 
@@ -22,6 +23,7 @@ import (
 // segments, in the batch of a commit.
 type segments struct {
 	kind      Kind
+	suffix    int   // how many bytes of a key say its times
 	size      int64 // of windows
 	retention int64
 	interval  int64 // length of a segment
@@ -29,10 +31,13 @@ type segments struct {
 
 	clock   observed
 	hold    observed // byTime: rows from this time on are kept, visible or not
-	known   int64    // of keys without a run: rows from this time on are in the cache, if they are anywhere
+	known   int64    // of all keys: rows from this time on are in the cache, if they are anywhere
 	dropped int64    // segments below this one are gone from cache and engine
 	swept   int64    // rows before this time have left the cache, as far as they were not dirty or to be sent on
+	settled int64    // rows before this are not expected to be written any more
+	cleared int64    // what settled was when the runs were last cleared of such rows
 	at      int64    // time of the row found last
+	found   uint32   // its slot: kept only where invariants are checked
 	void    uint32   // the slot that stands for rows that are not visible: in no index, never written
 	ebuf    []byte
 }
@@ -41,12 +46,13 @@ type segments struct {
 const minInterval = 60_000
 
 func newSegments(kind Kind, size, retention int64, byTime bool) *segments {
-	return &segments{kind: kind, size: size, retention: retention, interval: max(retention/2, minInterval), byTime: byTime}
+	return &segments{kind: kind, suffix: kind.SuffixLen(), size: size, retention: retention, interval: max(retention/2, minInterval),
+		byTime: byTime}
 }
 
 // timeOf returns the time of a row by its key in cache or engine.
 func (g *segments) timeOf(key []byte) int64 {
-	return int64(binary.BigEndian.Uint64(key[len(key)-g.kind.SuffixLen():]))
+	return int64(binary.BigEndian.Uint64(key[len(key)-g.suffix:]))
 }
 
 func (g *segments) segment(time int64) int64 { return max(time, 0) / g.interval }
@@ -64,7 +70,7 @@ const segmentLen = 8
 
 // storeKey returns a row's key in cache and changelog; ok is false if the engine's key is not that of a row.
 func (g *segments) storeKey(key []byte) (k []byte, ok bool) {
-	if len(key) < segmentLen+g.kind.SuffixLen() {
+	if len(key) < segmentLen+g.suffix {
 		return nil, false
 	}
 	return key[segmentLen:], true
@@ -73,11 +79,11 @@ func (g *segments) storeKey(key []byte) (k []byte, ok bool) {
 // segmentStart is a bound below all rows of a segment, and above those of the ones before.
 func (g *segments) segmentStart(segment int64) []byte {
 	b := binary.BigEndian.AppendUint64(nil, uint64(segment))
-	return append(b, make([]byte, g.kind.SuffixLen())...)
+	return append(b, make([]byte, g.suffix)...)
 }
 
 // clockKey is the engine's key of the store's stream time. It comes before all rows.
-func (g *segments) clockKey() []byte { return make([]byte, g.kind.SuffixLen()) }
+func (g *segments) clockKey() []byte { return make([]byte, g.suffix) }
 
 // compare orders rows as the engine does, by their keys in the cache.
 func (g *segments) compare(a, b []byte) int {
@@ -164,14 +170,18 @@ func (g *segments) applied() { g.clock.stored = g.clock.frozen }
 func (g *segments) reset() {
 	g.clock.Undo(0)
 	g.hold.Undo(0)
+	g.known = max(g.known, g.clock.frozen+1) // what became of the last batch is not known
+	g.settled, g.cleared, g.swept = 0, 0, 0
 	g.clock.now, g.clock.frozen, g.dropped, g.hold.now = g.clock.stored, g.clock.stored, 0, -1
-	g.known, g.swept = g.clock.stored+1, 0
 }
 
-// writes tells whether a row that was found may be written; a row that is not visible may not. It advances stream time.
+// writes tells whether the row that was found last may be written; a row that is not visible may not. It advances stream time.
 func (g *segments) writes(i uint32) bool {
 	if i == g.void {
 		return false
+	}
+	if invariant.Enabled {
+		invariant.Check(g.found == i, "slot %d is written, but the row found last is that of slot %d", i, g.found)
 	}
 	g.clock.advance(g.at)
 	return true
@@ -185,7 +195,7 @@ func (g *segments) visible(key []byte) bool {
 
 // changelogRow returns a function that turns a changelog record into a row of the engine.
 func (g *segments) changelogRow(timestamped bool) func(dst []byte, r record.Raw) (key, value []byte, err error) {
-	n := g.kind.SuffixLen()
+	n := g.suffix
 	return func(dst []byte, r record.Raw) (key, value []byte, err error) {
 		if len(r.Key) < n {
 			return nil, nil, fmt.Errorf("the key %x has %d bytes: keys of %s stores end in a suffix of %d bytes", r.Key, len(r.Key),
@@ -229,7 +239,7 @@ func (g *segments) has(r *timeRange, key []byte) bool {
 	if !g.inTime(r, key) {
 		return false
 	}
-	return r.key == nil || bytes.Equal(key[:len(key)-g.kind.SuffixLen()], r.key)
+	return r.key == nil || bytes.Equal(key[:len(key)-g.suffix], r.key)
 }
 
 // inTime tells whether the times of a row, by its key in cache or engine, are in range.
@@ -286,7 +296,7 @@ func (s *segmentIter) bound(segment, time int64, fill byte) []byte {
 	b := binary.BigEndian.AppendUint64(nil, uint64(segment))
 	b = append(b, s.rng.key...)
 	b = binary.BigEndian.AppendUint64(b, uint64(time))
-	return append(b, bytes.Repeat([]byte{fill}, s.g.kind.SuffixLen()-8)...)
+	return append(b, bytes.Repeat([]byte{fill}, s.g.suffix-8)...)
 }
 
 func (s *segmentIter) Next() bool {

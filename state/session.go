@@ -21,6 +21,7 @@ type SessionConfig struct {
 type SessionTable[K, V any] struct {
 	Table[record.Windowed[K], V]
 	inner serde.Serde[K]
+	shown []byte                                  // what Overlapping shows as views
 	span  func(k *record.Windowed[K], key []byte) // sessionSpan: taken once, as taking it from a generic method allocates
 }
 
@@ -102,6 +103,10 @@ func (t *SessionTable[K, V]) Advance(streamTime int64) { t.seg.clock.advance(str
 // Hold says that sessions which end at from or later are still to be seen by end, so that they are kept although they have
 // expired. It never goes back but with its unit. A store opened with ByEnd drops nothing before it is told.
 func (t *SessionTable[K, V]) Hold(from int64) { t.seg.hold.advance(from) }
+
+// Settle says that rows which end before a time will hardly be written or looked up any more: the cache forgets them when they are in
+// the engine. It changes nothing that is seen.
+func (t *SessionTable[K, V]) Settle(before int64) { t.seg.settle(before) }
 
 // Put sets a session of a key, with the time of the record in work.
 func (t *SessionTable[K, V]) Put(k K, start, end int64, v V) error {

@@ -1,6 +1,6 @@
 package state
 
-// What the cache knows of a key. All of it is undone with a unit, slotRef aside, which is a hint.
+// What the cache knows of a key. All of it is undone with a unit, slotRef and slotOver aside, which are hints.
 const (
 	slotUsed     uint64 = 1 << iota // the slot has a key
 	slotPresent                     // the key has a value
@@ -11,6 +11,7 @@ const (
 	slotNoted                       // downstream must see it at the next drain
 	slotOld                         // the value last emitted downstream is in old
 	slotRef                         // used since the clock's hand last passed
+	slotOver                        // of windows and sessions: to be forgotten when what it was frozen with is in the engine
 
 	slotBusy = slotDirty | slotPinned | slotNoted // cannot be forgotten
 

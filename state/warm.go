@@ -31,6 +31,10 @@ type lines [WarmMost]unsafe.Pointer
 // in a row: index, slot, value. Here the waits for many keys pass at the same time, and while others are worked on; and the
 // look-ups begin where this has ended. It is a hint: it changes nothing, and a key that is not cached is left alone.
 func (c *cache[X]) warm(keys [][]byte) {
+	if c.seg != nil {
+		c.warmRuns(keys)
+		return
+	}
 	var want lines
 	w, mask := &c.ahead.groups[c.ahead.now], c.index.mask()
 	c.ahead.now ^= 1
@@ -126,23 +130,31 @@ func (f *foresight) resume(hash uint64) {
 	}
 }
 
-// warmSlots fetches the first of these slots.
-func (c *cache[X]) warmSlots(ids []uint32) {
+// warmRows fetches the slots of the second group of these, and the long keys of the first, whose slots are there.
+func (c *cache[X]) warmRows(ids []uint32) {
 	var want lines
-	ids = ids[:min(len(ids), WarmMost)]
-	for n, i := range ids {
+	now, next := ids[:min(len(ids), WarmMost)], ids[min(len(ids), WarmMost):min(len(ids), 2*WarmMost)]
+	for n, i := range next {
 		want[n&(WarmMost-1)] = unsafe.Pointer(c.slot(i))
 	}
-	prefetch(&want, len(ids))
+	prefetch(&want, len(next))
+	n := 0
+	for _, i := range now {
+		if s := c.slot(i); s.klen == longKey {
+			want[n&(WarmMost-1)] = unsafe.Pointer(&c.mem.bytes(s.longKey())[0])
+			n++
+		}
+	}
+	prefetch(&want, n)
 }
 
 func (c *cache[X]) warmItems(items []item) {
-	var want lines
-	items = items[:min(len(items), WarmMost)]
+	var ids [2 * WarmMost]uint32
+	items = items[:min(len(items), len(ids))]
 	for n, it := range items {
-		want[n&(WarmMost-1)] = unsafe.Pointer(c.slot(it.i))
+		ids[n] = it.i
 	}
-	prefetch(&want, len(items))
+	c.warmRows(ids[:len(items)])
 }
 
 // probe is lookup without a comparison of keys: it returns the slot that most likely has the key of a hash.

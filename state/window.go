@@ -89,6 +89,17 @@ func (t *WindowTable[K, V]) FindWindow(k K, start int64) (Entry, error) {
 	return Entry{i}, err
 }
 
+// Cover says that windows of a key are about to be found which start at from or later. What the cache lacks of them is read in one go:
+// an iterator over them costs less than two look-ups.
+func (t *WindowTable[K, V]) Cover(k K, from int64) error {
+	b, err := t.inner.Append(t.pbuf[:0], k)
+	if err != nil {
+		return t.fail("encode key", nil, err)
+	}
+	t.pbuf = b
+	return t.cold.coverKey(b, max(from, t.seg.oldest()), t.engine)
+}
+
 // Fetch iterates over the windows of a key that start in [from, to], by start.
 func (t *WindowTable[K, V]) Fetch(k K, from, to int64, reverse bool) (*Cursor[record.Windowed[K], V], error) {
 	b, err := t.inner.Append(t.pbuf[:0], k)
@@ -120,6 +131,10 @@ func (t *WindowTable[K, V]) Advance(streamTime int64) { t.seg.clock.advance(stre
 // Hold says that rows which start at from or later are still to be seen by start, so that they are kept although they have
 // expired. It never goes back but with its unit. A store opened with ByStart drops nothing before it is told.
 func (t *WindowTable[K, V]) Hold(from int64) { t.seg.hold.advance(from) }
+
+// Settle says that rows which start before a time will hardly be written or looked up any more: the cache forgets them when they are in
+// the engine. It changes nothing that is seen.
+func (t *WindowTable[K, V]) Settle(before int64) { t.seg.settle(before) }
 
 // Put sets the window of a key that starts at a time, with the time of the record in work.
 func (t *WindowTable[K, V]) Put(k K, start int64, v V) error {

@@ -76,6 +76,7 @@ type windowNode[K, V, A any] struct {
 func newWindowNode[K, V, A any](t *Task, at *Info, step Step[K, V, A], store WindowStore[K, A],
 	out *Emitter[record.Windowed[K], A]) windowNode[K, V, A] {
 	n := windowNode[K, V, A]{task: t, at: at, step: step, store: store, clock: newStreamTime(t, at), out: out}
+	t.looksUp(store.WindowTable)
 	if store.OnClose {
 		n.closing = newClosing(t, at, store.Name(), out)
 	}
@@ -139,6 +140,9 @@ func (n *timeWindows[K, V, A]) process(r *Rec[K, V]) error {
 	if r.Null && !n.nulls {
 		n.at.Stats.Dropped[DropNullValue]++
 	} else if first, last, step, ok := n.w.Of(r.Time); ok {
+		if err := n.cover(r, first, last); err != nil {
+			return err
+		}
 		for start := first; ; start += step {
 			if n.w.End(start) <= closed {
 				n.at.Stats.Dropped[DropLate]++
@@ -150,10 +154,20 @@ func (n *timeWindows[K, V, A]) process(r *Rec[K, V]) error {
 			}
 		}
 	}
+	n.store.Settle(closed - n.w.Size)
 	if n.closing == nil {
 		return nil
 	}
 	return n.close(r, closed)
+}
+
+// cover gets windows of a record ready that begin from first to last, if they are many.
+func (n *timeWindows[K, V, A]) cover(r *Rec[K, V], first, last int64) error {
+	if first == last {
+		return nil
+	}
+	n.task.At, n.task.Doing = n.at, DoingState
+	return n.task.stateError(n.at, n.store.Cover(r.Key, first))
 }
 
 // close sends the windows on that end at closed or before and were not sent yet.

@@ -39,6 +39,7 @@ func AggregateSessions[K, V, A any](t *Task, at *Info, w Sessions, zero func() r
 	merge Merge[K, A], nulls bool, store SessionStore[K, A], out *Emitter[record.Windowed[K], A]) Proc[K, V] {
 	n := &sessions[K, V, A]{task: t, at: at, w: w, zero: zero, step: step, merge: merge, nulls: nulls, store: store,
 		clock: newStreamTime(t, at), out: out}
+	t.looksUp(store.SessionTable)
 	if store.OnClose {
 		n.closing = newClosing(t, at, store.Name(), out)
 	}
@@ -56,14 +57,8 @@ type sessions[K, V, A any] struct {
 	store   SessionStore[K, A]
 	clock   *Clock
 	out     *Emitter[record.Windowed[K], A]
-	closing *closing[K, A] // nil: updates are sent on
-	found   []session[A]   // sessions that the record merges
-}
-
-// session is a session as it was before the record. Its value is a copy of its own.
-type session[A any] struct {
-	start, end int64
-	value      A
+	closing *closing[K, A]        // nil: updates are sent on
+	found   []state.SessionRow[A] // sessions that the record merges, as they were before it
 }
 
 func (n *sessions[K, V, A]) process(r *Rec[K, V]) error {
@@ -78,6 +73,7 @@ func (n *sessions[K, V, A]) process(r *Rec[K, V]) error {
 	} else if err := n.enter(r, closed); err != nil {
 		return err
 	}
+	n.store.Settle(closed - n.w.Gap)
 	if n.closing == nil {
 		return nil
 	}
@@ -94,8 +90,8 @@ func (n *sessions[K, V, A]) enter(r *Rec[K, V], closed int64) error {
 	var err error
 	for i := range n.found {
 		s := &n.found[i]
-		start, end = min(start, s.start), max(end, s.end)
-		if agg, err = n.merge(r.Key, agg, s.value); err != nil {
+		start, end = min(start, s.Start), max(end, s.End)
+		if agg, err = n.merge(r.Key, agg, s.Value); err != nil {
 			return n.task.userError(n.at, err)
 		}
 	}
@@ -106,7 +102,7 @@ func (n *sessions[K, V, A]) enter(r *Rec[K, V], closed int64) error {
 	if start != end {
 		for i := range n.found {
 			s := &n.found[i]
-			if err := n.put(r, s.start, s.end, record.Opt[A]{}); err != nil {
+			if err := n.put(r, s.Start, s.End, record.Opt[A]{}); err != nil {
 				return err
 			}
 		}
@@ -119,21 +115,12 @@ func (n *sessions[K, V, A]) enter(r *Rec[K, V], closed int64) error {
 }
 
 // find collects the sessions that the record lies in, or close enough to.
-func (n *sessions[K, V, A]) find(r *Rec[K, V]) error {
+func (n *sessions[K, V, A]) find(r *Rec[K, V]) (err error) {
 	clear(n.found)
-	n.found = n.found[:0]
 	n.task.At, n.task.Doing = n.at, DoingState
-	rows, err := n.store.FindOverlapping(r.Key, max(r.Time-n.w.Gap, n.store.oldest()), record.WindowEnd(r.Time, n.w.Gap))
-	if err != nil {
-		return n.task.stateError(n.at, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		k := rows.Key()
-		n.found = append(n.found, session[A]{k.Start.UnixMilli(), k.End.UnixMilli(), rows.Value()})
-	}
+	n.found, err = n.store.Overlapping(n.found[:0], r.Key, max(r.Time-n.w.Gap, n.store.oldest()), record.WindowEnd(r.Time, n.w.Gap))
 	n.task.Doing = DoingFunction
-	return n.task.stateError(n.at, rows.Err())
+	return n.task.stateError(n.at, err)
 }
 
 // put stores a session, or deletes it, and sends that on.

@@ -45,6 +45,7 @@ func (n *sliding[K, V, A]) process(r *Rec[K, V]) error {
 	}
 	n.clock.Advance(r.Time)
 	n.closed = n.clock.Now() - n.grace
+	n.store.Settle(n.closed - 2*n.diff) // a record looks two windows back
 	switch {
 	case record.WindowEnd(r.Time, n.diff) < n.closed:
 		n.at.Stats.Dropped[DropLate]++

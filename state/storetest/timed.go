@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -236,7 +237,11 @@ func windowPlace(w record.Windowed[string]) timedKey {
 	return timedKey{w.Key, w.Start.UnixMilli(), 0}
 }
 
-func (s windowStore) hold(from int64)          { s.Hold(from) }
+func (s windowStore) hold(from int64) {
+	s.Hold(from)
+	s.Settle(from + timedSize) // what is held stays all the same
+}
+
 func (s windowStore) drain() ([]string, error) { return drainTable(s.WindowTable, windowPlace) }
 
 type sessionStore struct {
@@ -274,16 +279,40 @@ func (s sessionStore) query(q timedQuery) (timedCursor, error) {
 	case q.reverse:
 		c, err = s.ReverseOverlapping(q.key, q.from, q.late)
 	default:
+		if err := s.overlapping(q); err != nil {
+			return nil, err
+		}
 		c, err = s.FindOverlapping(q.key, q.from, q.late)
 	}
 	return cursor(c, sessionPlace), err
+}
+
+// overlapping holds Overlapping against FindOverlapping.
+func (s sessionStore) overlapping(q timedQuery) error {
+	c, err := s.FindOverlapping(q.key, q.from, q.late)
+	if err != nil {
+		return err
+	}
+	var want []state.SessionRow[string]
+	for c.Next() {
+		want = append(want, state.SessionRow[string]{Start: c.Key().Start.UnixMilli(), End: c.Key().End.UnixMilli(), Value: c.Value()})
+	}
+	got, err := s.Overlapping(nil, q.key, q.from, q.late)
+	if err = errors.Join(err, c.Err()); err == nil && !slices.Equal(got, want) {
+		err = fmt.Errorf("Overlapping gives %v, FindOverlapping %v", got, want)
+	}
+	return err
 }
 
 func sessionPlace(w record.Windowed[string]) timedKey {
 	return timedKey{w.Key, w.End.UnixMilli(), w.Start.UnixMilli()}
 }
 
-func (s sessionStore) hold(from int64)          { s.Hold(from) }
+func (s sessionStore) hold(from int64) {
+	s.Hold(from)
+	s.Settle(from + timedSize)
+}
+
 func (s sessionStore) drain() ([]string, error) { return drainTable(s.SessionTable, sessionPlace) }
 
 type joinStore struct {
