@@ -213,3 +213,62 @@ func TestWindowedKeysArePartitionedByKey(t *testing.T) {
 		}
 	}
 }
+
+// sealedBytes is sealed for bytes, which are kept encoded.
+type sealedBytes struct{ serde.Serde[[]byte] }
+
+func (sealedBytes) Decode(b []byte) ([]byte, error) { return b, fails(string(b)) }
+
+// TestClosedWindowThatCannotBeRead: a row that cannot be read back when its window closes is set aside alone, whether it is read from
+// memory or from the engine. The windows after it are sent, and the record that closed them counts.
+func TestClosedWindowThatCannotBeRead(t *testing.T) {
+	last := func(_, v []byte) []byte { return v }
+	for name, program := range map[string]func(stream.Grouped[string, []byte]) stream.Table[windowedText, []byte]{
+		"tumbling": func(g stream.Grouped[string, []byte]) stream.Table[windowedText, []byte] {
+			return stream.WindowBy(g, stream.Tumbling(ms(10))).Reduce(last, stream.EmitOnClose, stream.WithValue(sealedBytes{serde.Bytes}))
+		},
+		"session": func(g stream.Grouped[string, []byte]) stream.Table[windowedText, []byte] {
+			return stream.SessionBy(g, stream.Session(ms(5))).Reduce(last, stream.EmitOnClose, stream.WithValue(sealedBytes{serde.Bytes}))
+		},
+	} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restart %v", name, restart), func(t *testing.T) {
+				b := stream.NewBuilder()
+				program(stream.From(b, "in", serde.String, serde.Bytes).GroupByKey()).ToStream().To("out",
+					stream.WithKey[windowedText](windowText{}), stream.WithValue(serde.Bytes))
+				d := streamtest.New(t, b)
+				in := streamtest.Input(d, "in", serde.String, serde.Bytes)
+				put := func(k, v string, at int64) {
+					if err := in.PipeAt(k, []byte(v), time.UnixMilli(at)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				put("a", "1", 5)
+				put("b", "fail", 6)
+				put("c", "3", 7)
+				if restart {
+					if err := d.Restart(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				put("c", "4", 30)
+				put("c", "5", 50)
+				got := strings.Join(drained(d, "out"), " ")
+				want := map[string]string{"tumbling": "a[0,10]=1 @5 c[0,10]=3 @7 c[30,40]=4 @30",
+					"session": "a[5,5]=1 @5 c[7,7]=3 @7 c[30,30]=4 @30"}[name]
+				if got != want {
+					t.Errorf("written %s, want %s", got, want)
+				}
+				letters := d.DeadLetters()
+				if len(letters) != 1 || letters[0].Stage() != "state" || string(letters[0].Value) != "fail" ||
+					!strings.HasPrefix(string(letters[0].Key), "b") {
+					t.Errorf("dead letters %v, want one, of b's window", letters)
+				}
+				since := map[bool]int64{false: 5, true: 2}[restart]
+				if n := d.Stats(); n.Completed != since || n.DeadLettered != 0 {
+					t.Errorf("of %d records %d are completed, %d set aside", since, n.Completed, n.DeadLettered)
+				}
+			})
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 //	    and is undone with the record.
 //	C3  A row is sent with its own timestamp, a session with its end, and with the headers of the record that closed it. There is
 //	    no old value.
+//	C4  A row that cannot be read is a unit as the others are, and fails by itself: those after it are sent all the same.
 //
 // closing is the Due of its node, filled anew for each window.
 type closing[K, A any] struct {
@@ -20,6 +21,8 @@ type closing[K, A any] struct {
 	out  *Emitter[record.Windowed[K], A]
 	done *Clock // windows that had closed by then have been sent on
 	rec  Rec[record.Windowed[K], A]
+	err  error      // why the row cannot be read
+	kept record.Raw // it, as it is kept
 }
 
 func newClosing[K, A any](t *Task, at *Info, store string, out *Emitter[record.Windowed[K], A]) *closing[K, A] {
@@ -29,13 +32,20 @@ func newClosing[K, A any](t *Task, at *Info, store string, out *Emitter[record.W
 // send sends the rows of a cursor on, and closes it.
 func (c *closing[K, A]) send(rows *state.Cursor[record.Windowed[K], A], h record.Headers) error {
 	defer rows.Close()
-	for rows.Next() {
-		c.rec = Rec[record.Windowed[K], A]{Key: rows.Key(), Value: rows.Value(), Time: rows.Time(), Headers: h}
+	for {
+		if rows.Next() {
+			c.rec = Rec[record.Windowed[K], A]{Key: rows.Key(), Value: rows.Value(), Time: rows.Time(), Headers: h}
+			c.err = nil
+		} else if c.err = rows.Err(); c.err == nil || !rows.Skip() {
+			return c.task.stateError(c.out.at, c.err)
+		} else {
+			key, value := rows.Raw()
+			c.kept = record.Raw{Key: key, Value: value, Time: rows.Time(), Offset: -1, Headers: h}
+		}
 		if err := c.task.Emit(c); err != nil {
 			return err
 		}
 	}
-	return c.task.stateError(c.out.at, rows.Err())
 }
 
 // Info implements [Due].
@@ -43,11 +53,18 @@ func (c *closing[K, A]) Info() *Info { return c.out.at }
 
 // Emit implements [Due].
 func (c *closing[K, A]) Emit() error {
+	if c.err != nil {
+		c.task.At, c.task.Doing = c.out.at, DoingState
+		return c.task.stateError(c.out.at, c.err)
+	}
 	return c.out.send(c.rec.Key, Change[A]{New: record.Some(c.rec.Value)}, c.rec.Time, c.rec.Headers)
 }
 
 // Input implements [Due].
 func (c *closing[K, A]) Input() Input {
-	raw := c.out.describe(c.rec.Key, record.Some(c.rec.Value), c.rec.Time, c.rec.Headers)
+	raw := c.kept
+	if c.err == nil {
+		raw = c.out.describe(c.rec.Key, record.Some(c.rec.Value), c.rec.Time, c.rec.Headers)
+	}
 	return Input{Coordinates: NoCoordinates(), Raw: &raw}
 }
