@@ -156,6 +156,9 @@ func readAll(ctx context.Context, brokers []string, topic string, ends []int64, 
 	var buf []byte
 	return r.read(ctx, func(n *limitNode) error {
 		return n.eachOf(&buf, func(p *fetchPart, raw, records []byte) {
+			if raw[22]&0x20 != 0 { // the end of a transaction
+				return
+			}
 			eachRecord(records, countOf(raw), func(k, v []byte) { f(p.partition, k, v) })
 		})
 	})

@@ -1,6 +1,7 @@
 // Bench measures Oxbow against the limit of the machine and against hand-written loops, on one broker, in one run:
 //
 //	go run ./bench -case consume,pass,count,join,restore -rounds 5 [-json FILE]
+//	go run ./bench -case eos -rounds 3        (exactly once against at least once)
 //	go run ./bench -case chain,tumbling,hopping,hopping60,session,streamjoin,tablejoin,foreign,suppress,cold -rounds 2 -scale 0.1
 //
 // # Rules

@@ -72,7 +72,7 @@ type benchCase struct {
 }
 
 // allCases are the rows that a report may have, in their order.
-func allCases() []benchCase { return slices.Concat(cases, dslCases) }
+func allCases() []benchCase { return slices.Concat(cases, dslCases, guaranteeCases) }
 
 func caseNamed(name string) (*benchCase, error) {
 	all := allCases()

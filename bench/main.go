@@ -53,6 +53,9 @@ func parseFlags() (*settings, error) {
 	if s.rounds < 1 || s.scale <= 0 {
 		return nil, fmt.Errorf("-rounds %d, -scale %g: both must be positive", s.rounds, s.scale)
 	}
+	if cs == "eos" {
+		cs = "eos-pass,eos-count,eos-shuffle"
+	}
 	s.cases, s.codecs = strings.Split(cs, ","), strings.Split(codecs, ",")
 	if only != "" {
 		s.only = strings.Split(only, ",")

@@ -20,6 +20,7 @@ const childEnv = "OXBOW_KILL_CHILD"
 type childConfig struct {
 	App, Instance, StateDir string
 	Brokers                 []string
+	ExactlyOnce             bool
 }
 
 // status is a line that the child prints: how far it is, and in which step of a commit.
@@ -46,7 +47,11 @@ func child() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	app, err := stream.New(killTopology(), stream.Config{ApplicationID: c.App, Brokers: c.Brokers, StateDir: c.StateDir,
+	guarantee := stream.AtLeastOnce
+	if c.ExactlyOnce {
+		guarantee = stream.ExactlyOnce
+	}
+	app, err := stream.New(killTopology(), stream.Config{Guarantee: guarantee, ApplicationID: c.App, Brokers: c.Brokers, StateDir: c.StateDir,
 		InstanceID: c.Instance, CommitInterval: 20 * time.Millisecond, Session: 6 * time.Second, Heartbeat: 200 * time.Millisecond,
 		Workers: 2, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {

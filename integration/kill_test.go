@@ -30,12 +30,18 @@ const killPartitions = 2
 // TestKill kills an application with -9 while it has work that is not committed, again and again: every input is processed at
 // least once, in order; what is processed twice lies behind the last commit (P2, P3); the state on disk is at every reopening the
 // fold of the changelog up to its stored offset (P4).
-func TestKill(t *testing.T) {
+func TestKill(t *testing.T) { testKill(t, false) }
+
+// TestKillExactlyOnce is the same exactly once: a reader of committed records sees each input once, in order, and counts that go up by
+// what came; what is in the changelog is what is in the state (P1).
+func TestKillExactlyOnce(t *testing.T) { testKill(t, true) }
+
+func testKill(t *testing.T, exactlyOnce bool) {
 	loops := seeds.Count(t, seeds.Loops, 3)
 	seed := seeds.Single(t)
 	brokers.Run(t, brokers.Options{Shared: true}, func(t *testing.T, c *brokers.Cluster) {
 		t.Logf("seed %d, %d loops", seed, loops)
-		k := &killer{t: t, c: c, rnd: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), points: map[string]int{},
+		k := &killer{t: t, c: c, exactlyOnce: exactlyOnce, rnd: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), points: map[string]int{},
 			app: fmt.Sprintf("kill-%s-%d", c.Lane, time.Now().UnixNano())}
 		for _, topic := range []string{"in", "echo", "counts"} {
 			c.CreateTopic(t, topic, killPartitions)
@@ -45,7 +51,11 @@ func TestKill(t *testing.T) {
 			k.checkState()
 		}
 		k.finish()
-		k.checkEcho()
+		if exactlyOnce {
+			k.checkExactly()
+		} else {
+			k.checkEcho()
+		}
 		k.checkState()
 		t.Logf("%d kills: %v", loops, k.points)
 		for _, topic := range append([]string{"in", "echo", "counts"}, k.app+"-counts-changelog", k.app+"-dlq") {
@@ -55,8 +65,11 @@ func TestKill(t *testing.T) {
 }
 
 type killer struct {
-	t      *testing.T
-	c      *brokers.Cluster
+	t *testing.T
+	c *brokers.Cluster
+
+	exactlyOnce bool
+
 	rnd    *rand.Rand
 	app    string
 	dir    string
@@ -91,7 +104,8 @@ func (k *killer) feedUntil(stop <-chan struct{}) error {
 
 // start runs the child. With a static membership its successor need not wait for the session to end.
 func (k *killer) start() (*exec.Cmd, *bufio.Scanner) {
-	cfg, err := json.Marshal(childConfig{App: k.app, Instance: "one", StateDir: k.dir, Brokers: k.c.Addrs})
+	cfg, err := json.Marshal(childConfig{App: k.app, Instance: "one", StateDir: k.dir, Brokers: k.c.Addrs,
+		ExactlyOnce: k.exactlyOnce})
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -141,6 +155,11 @@ func (k *killer) kill(loop int) {
 	for lines.Scan() {
 	}
 	_ = cmd.Wait()
+	k.points[s.Step]++
+	if k.exactlyOnce { // the group's offsets may be pending until the transaction is aborted, by the next start
+		k.t.Logf("loop %d: killed in commit step %q with %d processed, %d committed then", loop, s.Step, s.Processed, s.Committed)
+		return
+	}
 	committed := map[int32]int64{}
 	for p, o := range k.c.GroupOffsets(k.t, k.app)["in"] {
 		committed[p] = o.Offset
@@ -150,7 +169,6 @@ func (k *killer) kill(loop int) {
 		sum += max(o, 0)
 	}
 	k.kills = append(k.kills, committed)
-	k.points[s.Step]++
 	k.t.Logf("loop %d: killed in commit step %q with %d processed, %d committed then, %d in the group", loop, s.Step, s.Processed, s.Committed, sum)
 }
 
@@ -215,6 +233,43 @@ func (k *killer) checkEcho() {
 	k.t.Logf("%d inputs, %d processed twice", k.fed, twice)
 }
 
+// checkExactly compares what a reader of committed records sees with the input: record by record, and count by count.
+func (k *killer) checkExactly() {
+	in, echo := byPartition(k.c.Read(k.t, "in")), byPartition(k.c.ReadCommitted(k.t, "echo"))
+	want := map[string]int64{}
+	for p, records := range in {
+		for i, r := range records {
+			want[string(r.Key)]++
+			if i < len(echo[p]) && string(echo[p][i].Value) != string(r.Value) {
+				k.t.Fatalf("partition %d: record %d of the echo is %s, not %s: lost, doubled, or out of order", p, i, echo[p][i].Value, r.Value)
+			}
+		}
+		if len(echo[p]) != len(records) {
+			k.t.Errorf("partition %d: %d inputs, %d in the echo", p, len(records), len(echo[p]))
+		}
+	}
+	got := map[string]int64{}
+	for _, r := range k.c.ReadCommitted(k.t, "counts") {
+		n, err := serde.Int64.Decode(r.Value)
+		if err != nil || n <= got[string(r.Key)] {
+			k.t.Fatalf("counts/%d@%d: %s has %d after %d, %v", r.Partition, r.Offset, r.Key, n, got[string(r.Key)], err)
+		}
+		got[string(r.Key)] = n
+	}
+	if !maps.Equal(got, want) {
+		k.t.Errorf("counts are %v, want %v", got, want)
+	}
+	k.t.Logf("%d inputs, 0 lost, 0 processed twice, %d records of aborted transactions and markers in the echo", k.fed,
+		ends(k.c.Ends(k.t, "echo"))-k.fed)
+}
+
+func ends(by map[int32]int64) (n int) {
+	for _, end := range by {
+		n += int(end)
+	}
+	return n
+}
+
 // explains tells whether a repetition from offset i on begins at a committed offset of a kill.
 func (k *killer) explains(p int32, i int64) bool {
 	for _, committed := range k.kills {
@@ -230,7 +285,7 @@ func (k *killer) checkState() {
 	if _, err := os.Stat(filepath.Join(k.dir, k.app)); err != nil {
 		k.t.Fatalf("no state directory: %v", err)
 	}
-	log := byPartition(k.c.Read(k.t, k.app+"-counts-changelog"))
+	log := byPartition(k.c.ReadCommitted(k.t, k.app+"-counts-changelog"))
 	engine, err := pebblestore.Open(pebblestore.Options{Dir: k.dir, Name: k.app})
 	if err != nil {
 		k.t.Fatal(err)

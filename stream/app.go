@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -112,6 +113,7 @@ func (a *App) engineConfig(client *kafka.Client, disk, memory state.Engine) engi
 	return engine.AppConfig{
 		App: c.ApplicationID, Version: c.Version, Topology: a.topo, Client: client, Engine: disk, Memory: memory,
 		Budget: state.NewBudget(c.DirtyMaxBytes, max(c.CacheMaxBytes, 0), c.StateCacheBytes), Workers: c.Workers,
+		ExactlyOnce: c.Guarantee == ExactlyOnce, TransactionTimeout: c.TransactionTimeout, Instance: instanceOf(disk),
 		CommitInterval: c.CommitInterval, Linger: 5 * time.Millisecond, MaxTaskIdle: c.MaxTaskIdle,
 		MaxProcessingTime: c.MaxProcessingTime, CallTimeout: c.CallTimeout,
 		InboxBytes: 2 * c.FetchPartitionBytes, BatchBytes: 256 << 10, UnitBytes: c.MaxUnitBytes, MaxBuffered: 64 * mib,
@@ -123,6 +125,14 @@ func (a *App) engineConfig(client *kafka.Client, disk, memory state.Engine) engi
 		KeepPartial: c.KeepPartial, Twice: c.CheckUnits, Replication: int16(c.Replication),
 		ShutdownTimeout: c.ShutdownTimeout, Logger: c.Logger, Listener: c.Listener,
 	}
+}
+
+// instanceOf names the instance: by what its state directory says, so that it has the same name after a restart.
+func instanceOf(e state.Engine) string {
+	if named, ok := e.(interface{ InstanceID() string }); ok {
+		return named.InstanceID()
+	}
+	return rand.Text()
 }
 
 // stateDir is where the state of applications is kept.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -29,6 +30,29 @@ const (
 	Zstd          Codec = "zstd"
 )
 
+// Guarantee says what becomes of a record when something breaks.
+type Guarantee int
+
+const (
+	// AtLeastOnce: every record is processed. What was processed after the last commit of a task whose instance dies, or loses the
+	// task, is processed again, and shows again in topics and state.
+	AtLeastOnce Guarantee = iota
+	// ExactlyOnce: outputs, dead letters, state and the offsets of inputs become visible together, or not at all, whatever breaks.
+	// Readers of the outputs must read committed records (isolation.level=read_committed). What functions do beside Kafka
+	// (a call, an e-mail) may happen more than once.
+	ExactlyOnce
+)
+
+func (g Guarantee) String() string {
+	switch g {
+	case AtLeastOnce:
+		return "at least once"
+	case ExactlyOnce:
+		return "exactly once"
+	}
+	return fmt.Sprintf("Guarantee(%d)", int(g))
+}
+
 // Config says where an application runs and how. ApplicationID and Brokers are needed; the zero value of every other field is
 // its documented default.
 type Config struct {
@@ -56,8 +80,14 @@ type Config struct {
 	// InstanceID makes the instance a static member of the group: a restart within the session time moves no task.
 	InstanceID string
 
-	// CommitInterval is the longest time between two commits. Default 1 s.
+	// Guarantee says what becomes of a record when something breaks. Default: AtLeastOnce.
+	Guarantee Guarantee
+	// CommitInterval is the longest time between two commits. Default 1 s; 100 ms with ExactlyOnce, where a reader of committed
+	// records sees nothing before it.
 	CommitInterval time.Duration
+	// TransactionTimeout is how long a transaction of ExactlyOnce may be open before the brokers abort it. A worker that is stuck in a
+	// function for longer does its work again. Default 1 min; the brokers' transaction.max.timeout.ms, 15 min by default, bounds it.
+	TransactionTimeout time.Duration
 	// MaxTaskIdle is how long a task with several inputs waits for one that is empty although the broker has no more of it.
 	// Default 0: not at all. A negative value also does not wait for records that the broker is known to have.
 	MaxTaskIdle time.Duration
@@ -94,7 +124,8 @@ type Config struct {
 	// MaxProcessingTime is how long a worker may work on one batch before it counts as stuck: the health check fails and the
 	// application stops. Default 5 min.
 	MaxProcessingTime time.Duration
-	// CallTimeout bounds a call of a function that takes a context. Default 1 min.
+	// CallTimeout bounds a call of a function that takes a context. Default 1 min; with ExactlyOnce at most half of
+	// TransactionTimeout.
 	CallTimeout time.Duration
 	// ShutdownTimeout bounds the last commit when Run's context ends. Default 30 s.
 	ShutdownTimeout time.Duration
@@ -127,7 +158,10 @@ type Config struct {
 	MetricsToken string
 }
 
-const mib = 1 << 20
+const (
+	mib                       = 1 << 20
+	defaultTransactionTimeout = time.Minute
+)
 
 // Validate reports every fault of the configuration at once, each with key, value and fix.
 func (c *Config) Validate() error {
@@ -153,13 +187,14 @@ func (c *Config) Validate() error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"CommitInterval", c.CommitInterval}, {"FetchWait", c.FetchWait}, {"Session", c.Session}, {"Heartbeat", c.Heartbeat},
+	}{{"CommitInterval", c.CommitInterval}, {"TransactionTimeout", c.TransactionTimeout}, {"FetchWait", c.FetchWait}, {"Session", c.Session}, {"Heartbeat", c.Heartbeat},
 		{"RebalanceTimeout", c.RebalanceTimeout}, {"MaxProcessingTime", c.MaxProcessingTime}, {"CallTimeout", c.CallTimeout},
 		{"ShutdownTimeout", c.ShutdownTimeout}, {"MetadataMaxAge", c.MetadataMaxAge}} {
 		if d.value < 0 || d.value > 0 && d.value < time.Millisecond {
 			fault("%s = %s: must be at least 1ms, or 0 for the default", d.name, d.value)
 		}
 	}
+	c.validateTransactions(fault)
 	if c.DirtyMaxBytes < 0 || c.StateCacheBytes < 0 {
 		fault("DirtyMaxBytes = %d, StateCacheBytes = %d: must not be negative; 0 means the default", c.DirtyMaxBytes, c.StateCacheBytes)
 	}
@@ -177,6 +212,31 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// validateTransactions holds the times of transactions against one another.
+func (c *Config) validateTransactions(fault func(format string, args ...any)) {
+	switch c.Guarantee {
+	case AtLeastOnce:
+		if c.TransactionTimeout != 0 {
+			fault("TransactionTimeout = %s without Guarantee: ExactlyOnce: leave one out, or set the other", c.TransactionTimeout)
+		}
+		return
+	case ExactlyOnce:
+	default:
+		fault("Guarantee = %d: choose AtLeastOnce or ExactlyOnce", int(c.Guarantee))
+		return
+	}
+	timeout := cmp.Or(c.TransactionTimeout, defaultTransactionTimeout)
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"CommitInterval", c.CommitInterval}, {"CallTimeout", c.CallTimeout}} {
+		if d.value > timeout/2 {
+			fault("%s = %s with TransactionTimeout = %s: at most half of it, or transactions are aborted for their age: shorten the one, "+
+				"or lengthen the other", d.name, d.value, timeout)
+		}
+	}
+}
+
 func orDefault[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {
@@ -188,6 +248,11 @@ func orDefault[T comparable](v *T, def T) {
 func (c Config) withDefaults() Config {
 	orDefault(&c.ClientID, c.ApplicationID)
 	orDefault(&c.Workers, runtime.GOMAXPROCS(0))
+	if c.Guarantee == ExactlyOnce {
+		orDefault(&c.CommitInterval, 100*time.Millisecond)
+		orDefault(&c.TransactionTimeout, defaultTransactionTimeout)
+		orDefault(&c.CallTimeout, min(time.Minute, c.TransactionTimeout/2))
+	}
 	orDefault(&c.CommitInterval, time.Second)
 	orDefault(&c.CacheMaxBytes, 64*mib)
 	orDefault(&c.DirtyMaxBytes, 64*mib)

@@ -28,6 +28,12 @@ type AppConfig struct {
 	Budget       *state.Budget
 	Workers      int
 
+	// ExactlyOnce makes what a worker does between two commits one transaction, which the broker aborts when it is open for
+	// longer than TransactionTimeout. Instance is a part of the transactional ids: the same after a restart.
+	ExactlyOnce        bool
+	TransactionTimeout time.Duration
+	Instance           string
+
 	CommitInterval    time.Duration
 	Linger            time.Duration // that output waits for more while there is work
 	MaxTaskIdle       time.Duration // negative: never wait
@@ -67,7 +73,7 @@ type App struct {
 	log      *slog.Logger
 	client   *kafka.Client
 	fetcher  *kafka.Fetcher
-	producer *kafka.Producer
+	producer *kafka.Producer // of all workers; nil with exactly once
 	group    *kafka.Group
 	routes   routes
 	topics   atomic.Pointer[topicBook] // nil before the topics have been looked at
@@ -107,7 +113,7 @@ func NewApp(cfg AppConfig) *App {
 	a.tasks = newTaskTable(a)
 	a.globals = newGlobals(a)
 	a.patterns = newPatterns(a)
-	a.routes.failed, a.routes.committed = a.patterns.fetchFailed, cfg.Fetch.ReadCommitted
+	a.routes.failed = a.patterns.fetchFailed
 	a.queries = NewQueries(cfg.Topology, residents{a}, cfg.Engine, cfg.Memory)
 	return a
 }
@@ -185,8 +191,11 @@ func (a *App) prepare(ctx context.Context) error {
 	}
 	a.shop = &Workshop{Topology: a.cfg.Topology, Engine: a.cfg.Engine, Memory: a.cfg.Memory, Budget: a.cfg.Budget,
 		Context: ctx, CallTimeout: a.cfg.CallTimeout, Globals: a.globals.views, Space: a.globals.space}
+	a.cfg.Fetch.ReadCommitted, a.routes.committed = a.cfg.ExactlyOnce, a.cfg.ExactlyOnce
 	a.fetcher = a.client.NewFetcher(a.cfg.Fetch, a.routes.deliver)
-	a.producer = a.client.NewProducer(kafka.ProducerConfig{Codec: a.cfg.Codec}, acked)
+	if !a.cfg.ExactlyOnce {
+		a.producer = a.client.NewProducer(kafka.ProducerConfig{Codec: a.cfg.Codec}, acked)
+	}
 	a.restores = newRestores(a)
 	if a.assignor, err = newAssignor(a); err != nil {
 		return err
@@ -202,11 +211,14 @@ func (a *App) runAll(run context.Context) error {
 	defer stopIO()
 	a.ioCtx = ioCtx
 	a.spawn(func() { a.end(a.fetcher.Run(ioCtx)) })
-	a.spawn(func() { a.end(a.producer.Run(ioCtx)) })
+	if a.producer != nil {
+		a.spawn(func() { a.end(a.producer.Run(ioCtx)) })
+	}
 	a.spawn(func() { a.end(a.restores.Run(ioCtx)) })
 	a.startRunners()
 	a.spawn(func() { a.watch(ioCtx) })
 	a.spawn(func() { a.end(a.patterns.run(ioCtx)) })
+	a.spawn(func() { a.purge(ioCtx) })
 	left := make(chan struct{})
 	groupCtx, leave := context.WithCancel(context.WithoutCancel(run))
 	defer leave()
@@ -238,7 +250,8 @@ func (a *App) runAll(run context.Context) error {
 func (a *App) startRunners() {
 	a.runners = make([]*runner, a.cfg.Workers)
 	for i := range a.runners {
-		a.runners[i] = newRunner(a, i)
+		a.runners[i] = newRunner(a, i, a.cfg.ExactlyOnce)
+		a.runners[i].openProducer()
 	}
 	a.live.Lock()
 	a.running = a.runners

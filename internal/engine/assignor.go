@@ -13,6 +13,9 @@ import (
 // chance is where the jitter of retries comes from.
 func chance() float64 { return rand.Float64() }
 
+// salt is where the numbers of transactions differ.
+func salt() uint32 { return rand.Uint32() }
+
 // sticky is package assign as an Assignor.
 type sticky struct {
 	*assign.Assignor

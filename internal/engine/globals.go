@@ -81,7 +81,7 @@ func (g *globals) run(ctx context.Context) error {
 	if len(a.cfg.Topology.Globals) == 0 {
 		return nil
 	}
-	r := newRunner(a, a.cfg.Workers)
+	r := newRunner(a, a.cfg.Workers, false)
 	r.global = g
 	r.w.cfg.CommitInterval = min(r.w.cfg.CommitInterval, globalInterval)
 	g.runner = r
@@ -224,6 +224,7 @@ func (g *globals) make(t *topology.Global, from map[record.TopicPartition]int64)
 	}
 	cfg := a.taskConfig(globalID(t), prog, r.w.Out)
 	cfg.MaxIdle = -1 // partitions do not wait for one another
+	cfg.Transactional = false
 	task, err := NewTask(cfg, inputs)
 	if err != nil {
 		return errors.Join(err, prog.Close())

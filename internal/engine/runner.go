@@ -30,6 +30,9 @@ type runner struct {
 	busy    atomic.Int64 // wall time (ns) since which a round of work runs, 0: none
 	closing atomic.Bool
 	global  *globals // whose stores it fills; nil of the others
+	produce atomic.Pointer[kafka.Producer]
+	ending  atomic.Pointer[map[record.TopicPartition]Offset] // of the transaction that is asked to end
+	refusal refusals
 	last    atomic.Pointer[WorkerSnapshot]
 }
 
@@ -40,11 +43,11 @@ const (
 	slice    = 4 * time.Millisecond
 )
 
-func newRunner(a *App, id int) *runner {
+func newRunner(a *App, id int, transactional bool) *runner {
 	r := &runner{app: a, id: id, box: newMailbox(), done: make(chan struct{}), limit: 256, answers: map[int64]chan error{}}
 	fits, reframe := whole(a.cfg.Codec, a.cfg.BatchBytes/8, a.cfg.BatchBytes*2)
 	r.w = NewWorker(WorkerConfig{CommitInterval: a.cfg.CommitInterval.Milliseconds(), InboxBytes: a.cfg.InboxBytes,
-		Linger: a.cfg.Linger.Milliseconds(), CommitDue: a.commitDue,
+		Linger: a.cfg.Linger.Milliseconds(), CommitDue: a.commitDue, Transactional: transactional,
 		Out: OutConfig{BatchBytes: a.cfg.BatchBytes, UnitBytes: a.cfg.UnitBytes, Topic: a.topics.Load().lookup,
 			Builder:   func(record.TopicPartition) Builder { return &kafkaBuilder{codec: a.cfg.Codec} },
 			Partition: kafka.Partition, Whole: fits, Reframe: reframe}}, a.nowMs())
@@ -134,9 +137,6 @@ func (r *runner) handle(item any) {
 // worker's batch has made room it finds out by itself.
 const fullWait = 5 * time.Millisecond
 
-// full tells whether so much waits to be acknowledged that no more output may be made.
-func (r *runner) full() bool { return r.app.producer.Buffered() > r.app.cfg.MaxBuffered }
-
 // work lets the tasks run once. It returns whether there is more to do at once.
 func (r *runner) work() bool {
 	if r.full() {
@@ -165,7 +165,7 @@ func (r *runner) obey() {
 			case Send:
 				b := act.Batch.(*kafka.OutBatch)
 				b.Tag = sentBy{r, act.Sent}
-				a.producer.Send(act.TP, b)
+				r.produce.Load().Send(act.TP, b)
 			case Fetch:
 				a.fetcher.Remove(act.TP) // nothing asked for before comes under the new generation
 				a.routes.set(act.TP, route{r, act.Generation})
@@ -187,10 +187,14 @@ func (r *runner) obey() {
 					r.box.post(OffsetsDone{})
 					continue
 				}
-				a.producer.Flush()
+				r.flush()
 				a.commit(r, act.Offsets)
 			case Flush:
-				a.producer.Flush()
+				r.flush()
+			case End:
+				r.endTransaction(act)
+			case Rejoin:
+				a.group.Rejoin()
 			case Committed:
 				r.answer(act.Number, act.Err)
 			case Released:
@@ -278,23 +282,4 @@ func (r *runner) snapshot() *WorkerSnapshot {
 	shot.ID, shot.Phases = r.id, r.phases()
 	r.last.Store(&shot)
 	return &shot
-}
-
-// sentBy is the tag of a batch: who sent it.
-type sentBy struct {
-	to   *runner
-	sent *Sent
-}
-
-// acked brings the outcome of a batch back to the worker that sent it. It runs on the producer's goroutine.
-func acked(a kafka.Ack) {
-	by, ok := a.Batch.Tag.(sentBy)
-	if !ok {
-		return
-	}
-	ev := Acked{Sent: by.sent, Base: a.BaseOffset, Err: a.Err}
-	for _, r := range a.Refused {
-		ev.Refused = append(ev.Refused, Refusal{r.Index, fmt.Errorf("%s: %w", r.Message, a.Err)})
-	}
-	by.to.box.post(ev)
 }

@@ -119,7 +119,7 @@ func (a *App) Snapshot() Snapshot {
 	for _, p := range a.restores.ByStore() {
 		s.Restores = append(s.Restores, RestoreSnapshot(p))
 	}
-	s.Restored, s.BufferedBytes = a.restores.Progress().Records, a.producer.Buffered()
+	s.Restored, s.BufferedBytes = a.restores.Progress().Records, a.buffered()
 	deadline := time.NewTimer(snapshotWait)
 	defer deadline.Stop()
 	answers := make([]chan WorkerSnapshot, len(runners))

@@ -92,7 +92,7 @@ func (a *App) committed(ctx context.Context, given map[record.TaskID][]record.To
 		tps = append(tps, of...)
 	}
 	for try := 1; ; try++ {
-		if offsets, err = a.group.Committed(ctx, tps); err != nil {
+		if offsets, err = a.stableOffsets(ctx, tps); err != nil {
 			return nil, nil, fmt.Errorf("committed offsets: %w", err)
 		}
 		if offsets == nil {
@@ -120,6 +120,20 @@ func (a *App) committed(ctx context.Context, given map[record.TaskID][]record.To
 			return nil, nil, context.Cause(ctx)
 		case <-time.After(lostOffsetPause):
 		}
+	}
+}
+
+const unstableOffset = kafka.Code(88)
+
+// stableOffsets returns the committed offsets when no transaction is pending that holds some. One that was left behind by an instance
+// that is gone is aborted by the broker for its age: it is waited for.
+func (a *App) stableOffsets(ctx context.Context, tps []record.TopicPartition) (map[record.TopicPartition]kafka.Offset, error) {
+	for {
+		offsets, err := a.group.Committed(ctx, tps)
+		if !errors.Is(err, unstableOffset) || ctx.Err() != nil {
+			return offsets, err
+		}
+		a.log.Warn("a transaction of another instance is pending: its end is waited for", "err", err)
 	}
 }
 

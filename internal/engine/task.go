@@ -23,6 +23,7 @@ type TaskConfig struct {
 
 	Transactional bool   // its worker's commits are transactions
 	Salt          uint32 // of its commit numbers, drawn for each new task
+	RowPatience   int64  // ms that a row of an emission buffer, for which the transaction waits, is tried again at most; 0: no limit
 
 	Chance func() float64 // in [0, 1), for the jitter of retries
 }

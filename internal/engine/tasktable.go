@@ -289,7 +289,8 @@ func (t *taskTable) make(ctx context.Context, p *placed, offsets map[record.Topi
 func (a *App) taskConfig(id record.TaskID, prog *Program, out *Out) TaskConfig {
 	return TaskConfig{App: a.cfg.App, Version: a.cfg.Version, ID: id, Program: prog, Out: out,
 		DeadLetters: a.cfg.DeadLetters, Policy: a.cfg.Policy, TopicPolicy: a.cfg.TopicPolicy,
-		MaxIdle: a.cfg.MaxTaskIdle.Milliseconds(), KeepPartial: a.cfg.KeepPartial, Twice: a.cfg.Twice, Chance: chance}
+		MaxIdle: a.cfg.MaxTaskIdle.Milliseconds(), KeepPartial: a.cfg.KeepPartial, Twice: a.cfg.Twice, Chance: chance,
+		Transactional: a.cfg.ExactlyOnce, Salt: salt(), RowPatience: a.cfg.TransactionTimeout.Milliseconds() / 2}
 }
 
 // drop forgets a task that could not be made.

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"time"
 
@@ -106,6 +107,9 @@ func (t *Task) failed(err error, now int64) error {
 	}
 	in := t.inputOf()
 	d := t.decide(f, in.Topic, attempts, first, now)
+	if d.Action == dlq.ActionRetry && t.impatient(first, now, d.Delay) {
+		d = t.decide(f, in.Topic, math.MaxInt, first, now) // as if all attempts were used up
+	}
 	if d.Action == dlq.ActionRetry {
 		next := t.retry
 		next.attempts, next.first, next.node = attempts, first, f.Node
@@ -124,6 +128,12 @@ func (t *Task) failed(err error, now int64) error {
 	t.fold()
 	t.endFailed(d.Action)
 	return t.cfg.Out.flushRipe()
+}
+
+// impatient tells whether another attempt would come too late: the open transaction waits for a row, and has a timeout. It would be
+// aborted, and the row begin anew with its attempts.
+func (t *Task) impatient(first, now int64, delay time.Duration) bool {
+	return t.unit.kind == unitRow && t.cfg.RowPatience > 0 && now+delay.Milliseconds()-first > t.cfg.RowPatience
 }
 
 // park lets the running unit, which is undone, wait for its next run.
