@@ -18,7 +18,6 @@ func (m *coreMember) obey() {
 			case Send:
 				m.mayHand(a)
 				m.sends[a.TP] = append(m.sends[a.TP], a)
-				w.sentAt[a.Sent] = w.begun
 			case Fetch:
 				w.say("member %d fetches %s from %d", m.id, a.TP, a.From)
 				m.fetches[a.TP] = &coreFetch{at: a.From, generation: a.Generation}
@@ -175,9 +174,7 @@ func (m *coreMember) land(tp record.TopicPartition) {
 			return
 		}
 	}
-	if tp.Topic == "echo" || tp.Topic == "late" {
-		w.noteLate(s.Sent, list)
-	}
+	w.noteLate(s.Sent)
 	for i, r := range list {
 		r.Offset = base + int64(i)
 		w.logs[tp] = append(w.logs[tp], r)
@@ -227,12 +224,14 @@ func (m *coreMember) commit() {
 	m.step(OffsetsDone{})
 }
 
-// noteLate counts a batch of the echo that lands after a task with records in it has begun anew.
-func (w *coreWorld) noteLate(sent *Sent, list MemBatch) {
-	for p, begun := range w.sentAt[sent] {
-		of := func(r record.Raw) bool { return partOf(r) == p }
-		if begun != w.begun[p] && slices.ContainsFunc(list, of) {
-			w.late[p]++
+// noteLate counts a batch for each partition of which it holds something that another task than the one that runs has written.
+func (w *coreWorld) noteLate(sent *Sent) {
+	late := w.late[sent.TP]
+	for _, t := range sent.writers() {
+		if p := t.ID.Partition; t != w.running[p] {
+			late[p]++
+			w.faults["late batch"]++
 		}
 	}
+	w.late[sent.TP] = late
 }

@@ -16,7 +16,7 @@ import (
 // an answer may be lost, so that nobody knows. Whatever happens, at every commit what the outputs, the dead letters, the changelog
 // and the offsets of a partition say is the same prefix of its input (P1).
 func TestCoreTransactions(t *testing.T) {
-	runCore(t, true, "move", "crash", "disk lost", "lost", "refused", "request", "row retried", "committed", "aborted", "timeout", "fenced",
+	runCore(t, true, nil, "move", "crash", "disk lost", "lost", "refused", "request", "row retried", "committed", "aborted", "timeout", "fenced",
 		"group moved", "unknown, committed", "unknown, aborted", "crash while it ends", "taken away while it ends")
 }
 
