@@ -216,10 +216,7 @@ func TestStaticMembersComeBack(t *testing.T) {
 		if a.log.count("revoked") != revoked || len(a.log.ownedNow()) != 2 {
 			t.Fatalf("the other one noticed: %v", a.log.calls)
 		}
-		b2 := f.member(t, f.open(t, nil), "i2", 4)
-		b2.assign.mu.Lock()
-		b2.assign.data = "after the restart"
-		b2.assign.mu.Unlock()
+		b2 := f.memberWith(t, f.open(t, nil), "i2", 4, "after the restart")
 		settled(t, 4, a, b2)
 		time.Sleep(5 * time.Second)
 		settled(t, 4, a, b2)

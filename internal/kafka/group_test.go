@@ -160,7 +160,13 @@ type testMember struct {
 // member starts a member of group "app" that shares topic "in".
 func (f *fakeCluster) member(t testing.TB, c *Client, instance string, n int32) *testMember {
 	t.Helper()
-	m := &testMember{log: newMemberLog(t), assign: &roundRobin{topic: "in", n: n, data: "v1"}, done: make(chan error, 1)}
+	return f.memberWith(t, c, instance, n, "v1")
+}
+
+// memberWith starts a member that joins with data.
+func (f *fakeCluster) memberWith(t testing.TB, c *Client, instance string, n int32, data string) *testMember {
+	t.Helper()
+	m := &testMember{log: newMemberLog(t), assign: &roundRobin{topic: "in", n: n, data: data}, done: make(chan error, 1)}
 	var err error
 	m.Group, err = c.NewGroup(GroupConfig{
 		Group: "app", InstanceID: instance, Session: 6 * time.Second, Heartbeat: time.Second, RebalanceTimeout: 20 * time.Second,
