@@ -72,7 +72,7 @@ const (
 	OutcomeCommitted
 	// OutcomeFenced: it was aborted because another one has taken the producer's place. Where its tasks are is for the group to say.
 	OutcomeFenced
-	// OutcomeFatal: it was aborted, and so would be every other one.
+	// OutcomeFatal: it was aborted, and so would be every other one; or nobody can say what has become of it.
 	OutcomeFatal
 )
 

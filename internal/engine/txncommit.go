@@ -61,21 +61,30 @@ func (r *runner) transactionEnded(e kafka.TxnEnd) {
 	offsets := *r.ending.Load()
 	r.app.spawn(func() {
 		committed, err := r.app.landed(offsets)
-		if err != nil {
-			err = fmt.Errorf("what has become of a transaction cannot be found out: %w", err)
+		if err != nil && r.app.ioCtx.Err() != nil { // the application ends: state that is behind is restored
+			r.box.post(Ended{Outcome: OutcomeAborted, Err: err})
+			return
 		}
 		r.app.log.Warn("the end of a transaction was not confirmed: the group's offsets tell", "worker", r.id, "committed", committed,
-			"cause", e.Err)
-		ev := Ended{Outcome: OutcomeAborted, Err: cmpErr(err, e.Err)}
-		if committed {
-			ev = Ended{Outcome: OutcomeCommitted}
-		}
-		r.box.post(ev)
+			"cause", e.Err, "err", err)
+		r.box.post(told(committed, err, e.Err))
 	})
 }
 
-// landed looks for the offsets of a transaction in the group, when nothing is pending any more. It tries until the application ends:
-// there is no other way to know. Then it does not matter: state that is behind is restored.
+// told is what the group's offsets say of a transaction. Where they cannot be read nothing is guessed: who takes a committed transaction
+// for aborted does its work twice. The worker stops, and the next start goes on from the offsets as they are then.
+func told(committed bool, err, cause error) Ended {
+	switch {
+	case err != nil:
+		return Ended{Outcome: OutcomeFatal, Err: fmt.Errorf("what has become of a transaction cannot be found out: %w", err)}
+	case committed:
+		return Ended{Outcome: OutcomeCommitted}
+	}
+	return Ended{Outcome: OutcomeAborted, Err: cause}
+}
+
+// landed looks for the offsets of a transaction in the group, when nothing is pending any more. It tries until the application ends, or
+// until it is told that it will never know.
 func (a *App) landed(offsets map[record.TopicPartition]Offset) (bool, error) {
 	for {
 		found, err := a.group.Committed(a.ioCtx, slices.Collect(maps.Keys(offsets)))
@@ -86,7 +95,7 @@ func (a *App) landed(offsets map[record.TopicPartition]Offset) (bool, error) {
 			}
 			return landed(offsets, there), nil
 		}
-		if a.ioCtx.Err() != nil || !kafka.Retriable(err) {
+		if a.ioCtx.Err() != nil || !kafka.Retriable(err) && !errors.Is(err, context.DeadlineExceeded) {
 			return false, err
 		}
 	}
