@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"reflect"
 
 	"github.com/oxbow-streams/oxbow/internal/record"
 	"github.com/oxbow-streams/oxbow/state"
@@ -32,21 +31,8 @@ func AddGlobalStore[SK, SV, K, V, K2, V2 any, P Processor[K, V, K2, V2]](b *Buil
 	spec := &topology.SourceSpec{Topics: []string{topic}, Table: true, Global: true}
 	src := &sourceNode[K, V]{spec: spec, key: k, value: v}
 	src.check(b, &set)
-	build := func() instance[K, V, K2, V2] {
-		p := mk()
-		return instance[K, V, K2, V2]{user: p, process: p.Process, init: initOf[K2, V2](p), close: closeOf(p)}
-	}
 	b.graph.Add(&topology.Op{Site: set.site, Source: spec, Name: name, Write: func(c *topology.Compiler) *topology.Node {
-		if !reflect.ValueOf(mk).IsNil() {
-			checkProcessor(c, &set, build(), build(), "KSTREAM-PROCESSOR-")
-		}
-		source := src.add(c, sourceName, &set)
-		n := topology.NewProcessor(name, func(in *topology.Instance, self *topology.Node) error {
-			in.Attach(source, self, hosted(in, self, build))
-			return nil
-		})
-		n.OnError = set.policy
-		c.Add(n, source)
+		n := writeKeeper(c, &set, src, sourceName, name, mk)
 		ref.addTo(c, n, true)
 		return n
 	}})

@@ -2,9 +2,11 @@ package stream
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/oxbow-streams/oxbow/internal/node"
+	"github.com/oxbow-streams/oxbow/topology"
 )
 
 // Processor works on records one by one and forwards what it likes. Each task has one of its own. A type that also has
@@ -99,10 +101,7 @@ func Process[K, V, K2, V2 any, P Processor[K, V, K2, V2]](s Stream[K, V], mk fun
 	opts ...NodeOption) Stream[K2, V2] {
 	set := nodeSettings("Process", opts)
 	s.builder().notNil(&set, mk)
-	r := process[K, V, K2, V2](s, set, "KSTREAM-PROCESSOR-", stores, mk, func() instance[K, V, K2, V2] {
-		p := mk()
-		return instance[K, V, K2, V2]{user: p, process: p.Process, init: initOf[K2, V2](p), close: closeOf(p)}
-	})
+	r := process[K, V, K2, V2](s, set, "KSTREAM-PROCESSOR-", stores, mk, instancesOf[K, V, K2, V2](mk))
 	r = r.revalue() // a topic may not move up past it, nor stand for those behind it: it may do anything to records
 	r.rekeyed = true
 	return r
@@ -163,4 +162,29 @@ func ProcessValues[K, V, V2 any, P ValueProcessor[K, V, V2]](s Stream[K, V], mk 
 	})
 	r.key, r.rekeyed = s.key, s.rekeyed
 	return r.revalue()
+}
+
+// instancesOf makes what a task runs of the processors that mk makes.
+func instancesOf[K, V, K2, V2 any, P Processor[K, V, K2, V2]](mk func() P) func() instance[K, V, K2, V2] {
+	return func() instance[K, V, K2, V2] {
+		p := mk()
+		return instance[K, V, K2, V2]{user: p, process: p.Process, init: initOf[K2, V2](p), close: closeOf(p)}
+	}
+}
+
+// writeKeeper writes a source and the processor behind it that keeps a store up to date.
+func writeKeeper[K, V, K2, V2 any, P Processor[K, V, K2, V2]](c *topology.Compiler, set *settings, src *sourceNode[K, V],
+	sourceName, name string, mk func() P) *topology.Node {
+	build := instancesOf[K, V, K2, V2](mk)
+	if !reflect.ValueOf(mk).IsNil() {
+		checkProcessor(c, set, build(), build(), "KSTREAM-PROCESSOR-")
+	}
+	source := src.add(c, sourceName, set)
+	n := topology.NewProcessor(name, func(in *topology.Instance, self *topology.Node) error {
+		in.Attach(source, self, hosted(in, self, build))
+		return nil
+	})
+	n.OnError = set.policy
+	c.Add(n, source)
+	return n
 }

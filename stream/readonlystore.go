@@ -2,7 +2,6 @@ package stream
 
 import (
 	"fmt"
-	"reflect"
 
 	"github.com/oxbow-streams/oxbow/topology"
 )
@@ -47,25 +46,12 @@ func AddReadOnlyStore[K, V, K2, V2 any, P Processor[K, V, K2, V2]](b *Builder, r
 	src := &sourceNode[K, V]{spec: spec, key: d.key, value: d.value}
 	src.check(b, &set)
 	spec.Offset = topology.OffsetEarliest
-	build := func() instance[K, V, K2, V2] {
-		p := mk()
-		return instance[K, V, K2, V2]{user: p, process: p.Process, init: initOf[K2, V2](p), close: closeOf(p)}
-	}
 	sourceName := suffixed(set.name, "-source")
 	if sourceName == "" {
 		sourceName = d.name + "-source"
 	}
 	b.graph.Add(&topology.Op{Site: set.site, Source: spec, Name: name, Write: func(c *topology.Compiler) *topology.Node {
-		if !reflect.ValueOf(mk).IsNil() {
-			checkProcessor(c, &set, build(), build(), "KSTREAM-PROCESSOR-")
-		}
-		source := src.add(c, sourceName, &set)
-		n := topology.NewProcessor(name, func(in *topology.Instance, self *topology.Node) error {
-			in.Attach(source, self, hosted(in, self, build))
-			return nil
-		})
-		n.OnError = set.policy
-		c.Add(n, source)
+		n := writeKeeper(c, &set, src, sourceName, name, mk)
 		ref.add(c, n)
 		return n
 	}})
